@@ -1,0 +1,1 @@
+"""What a share is: its objects, its index entry, its lease."""

@@ -1,0 +1,141 @@
+"""The names of objects, specified in ``docs/specifications/objects.rst``.
+
+Every key ends in its object's exact length and carries a transaction id of 128 random bits, so
+it is written at most once and a listing alone says how long each object is.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b32decode, b32encode
+from os import urandom
+from typing import ClassVar
+
+from attrs import frozen
+
+from raic.values import MAX_SHARES, Version
+
+SHARES = "shares/"
+SLOTS = "slots/"
+CHUNKS = "chunks/"
+
+_SHNUM = r"0|[1-9][0-9]{0,2}"
+_NUMBER = r"0|[1-9][0-9]{0,18}"
+_PLACE = r"(?P<dir>[a-z2-7]{2})/(?P<si>[a-z2-7]{26})"
+_TXN = r"(?P<txn>[a-z2-7]{26})"
+_SHARE = re.compile(
+    rf"shares/{_PLACE}/(?P<shnum>{_SHNUM})\.{_TXN}\.(?P<length>{_NUMBER})\.(?P<size>{_NUMBER})"
+)
+_VERSIONED = re.compile(
+    rf"(?P<kind>slots|chunks)/{_PLACE}/"
+    rf"(?P<epoch>{_NUMBER})\.(?P<counter>{_NUMBER})\.{_TXN}\.(?P<size>{_NUMBER})"
+)
+
+
+def encode_index(storage_index: bytes) -> str:
+    """The text form of a storage index: 26 characters of lower-case unpadded base32."""
+    return b32encode(storage_index)[:26].decode("ascii").lower()
+
+
+def decode_index(text: str) -> bytes:
+    """The 16 bytes of a storage index.
+
+    :raises ValueError: it is not the text form of one.
+    """
+    if len(text) != 26 or text != text.lower():
+        raise ValueError("a storage index has 26 lower-case base32 characters")
+    decoded = b32decode(text.upper() + "======")
+    if encode_index(decoded) != text:
+        raise ValueError("the last character of a storage index has unused bits set")
+    return decoded
+
+
+def new_transaction_id() -> str:
+    """26 characters of base32 that no other object has."""
+    return b32encode(urandom(16))[:26].decode("ascii").lower()
+
+
+def _place(storage_index: bytes) -> str:
+    text = encode_index(storage_index)
+    return f"{text[:2]}/{text}"
+
+
+@frozen
+class ShareKey:
+    """The key of an immutable share's object.
+
+    :ivar length: the share's own length.
+    :ivar size: the object's length.
+    """
+
+    storage_index: bytes
+    shnum: int
+    txn: str
+    length: int
+    size: int
+
+    def __str__(self) -> str:
+        return (
+            f"{SHARES}{_place(self.storage_index)}/"
+            f"{self.shnum}.{self.txn}.{self.length}.{self.size}"
+        )
+
+
+@frozen
+class VersionKey:
+    """The key of a slot's version object.
+
+    :ivar size: the object's length.
+    """
+
+    prefix: ClassVar[str] = SLOTS
+
+    storage_index: bytes
+    version: Version
+    txn: str
+    size: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.prefix}{_place(self.storage_index)}/"
+            f"{self.version.epoch}.{self.version.counter}.{self.txn}.{self.size}"
+        )
+
+
+@frozen
+class ChunkKey(VersionKey):
+    """The key of a chunk of a large mutable share, with the version that wrote it."""
+
+    prefix: ClassVar[str] = CHUNKS
+
+    def __str__(self) -> str:
+        return VersionKey.__str__(self)
+
+
+def parse_key(key: str) -> ShareKey | VersionKey | ChunkKey | None:
+    """What a key says of its object; None when it is not a share's, a version's or a chunk's."""
+    if found := _SHARE.fullmatch(key):
+        parsed: ShareKey | VersionKey = ShareKey(
+            _storage_index(found["si"]),
+            int(found["shnum"]),
+            found["txn"],
+            int(found["length"]),
+            int(found["size"]),
+        )
+        if int(found["shnum"]) >= MAX_SHARES:
+            return None
+    elif found := _VERSIONED.fullmatch(key):
+        kind = VersionKey if found["kind"] == "slots" else ChunkKey
+        parsed = kind(
+            _storage_index(found["si"]),
+            Version(int(found["epoch"]), int(found["counter"])),
+            found["txn"],
+            int(found["size"]),
+        )
+    else:
+        return None
+    return parsed if str(parsed) == key else None
+
+
+def _storage_index(text: str) -> bytes:
+    return b32decode(text.upper() + "======")

@@ -1,0 +1,306 @@
+"""Frozen values that interfaces exchange.
+
+Sizes and offsets are in bytes, times in seconds since the Unix epoch, unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+LEASE_SECONDS = 31 * 24 * 60 * 60
+"""How long a lease lasts from its grant or renewal: Tahoe's 31 days."""
+
+MAX_SHARES = 256
+"""The protocol's limit of shares under one storage index."""
+
+HEAD_BYTES = 256
+"""How many of its first bytes the index keeps of each mutable share."""
+
+
+# What providers speak of.
+
+
+@frozen
+class Stored:
+    """An object that is durable and visible.
+
+    :ivar missing: the fragments that are not durable yet; always empty for a leaf.
+    """
+
+    key: str
+    size: int
+    missing: tuple[str, ...] = ()
+
+
+@frozen
+class ListedObject:
+    """One line of a listing."""
+
+    key: str
+    size: int
+
+
+@frozen
+class ObjectPage:
+    """A page of a listing.
+
+    :ivar next_token: what to pass to get the next page; None on the last one.
+    """
+
+    objects: tuple[ListedObject, ...]
+    next_token: str | None
+
+
+@frozen
+class Space:
+    """What a provider holds and can still take.
+
+    :ivar used: bytes stored, None where the provider cannot tell.
+    :ivar available: bytes that can still be stored, after reserves and quotas.
+    """
+
+    used: int | None
+    available: int
+
+
+# What the index speaks of.
+
+
+@frozen(order=True)
+class Version:
+    """Which of two slot versions is newer: compared by epoch, then by counter.
+
+    :ivar epoch: rises at every restore and take-over.
+    :ivar counter: node-wide, never used twice within an epoch.
+    """
+
+    epoch: int
+    counter: int
+
+
+@frozen
+class StoredShare:
+    """A complete immutable share: where its bytes are.
+
+    :ivar key: the object that holds it.
+    :ivar header_length: where in the object the share's first byte is.
+    :ivar length: the share's own length.
+    """
+
+    storage_index: bytes
+    shnum: int
+    key: str
+    header_length: int
+    length: int
+
+
+@frozen
+class Inline:
+    """Share bytes that lie in the version object itself.
+
+    :ivar offset: relative to the end of the object's header.
+    """
+
+    offset: int
+
+
+@frozen
+class Chunk:
+    """A piece of a large mutable share, in an object of its own.
+
+    :ivar key: None for a piece that is all zeros and stored nowhere.
+    """
+
+    key: str | None
+    length: int
+
+
+@frozen
+class SlotShare:
+    """One share of a slot version.
+
+    :ivar head: its first ``HEAD_BYTES`` bytes, or all of them when it is shorter.
+    :ivar content: where its bytes are; chunks lie one after the other.
+    """
+
+    shnum: int
+    length: int
+    head: bytes = field(repr=False)
+    content: Inline | tuple[Chunk, ...]
+
+
+@frozen
+class WriteEnabler:
+    """A slot's write enabler as the index keeps it.
+
+    :ivar digest: for comparison, see ``raic.shares.secrets``.
+    :ivar sealed: the secret itself and its node id, readable only with the node key.
+    :ivar nodeid: 20 bytes: the tub id of the node that recorded it.
+    """
+
+    digest: bytes = field(repr=False)
+    sealed: bytes = field(repr=False)
+    nodeid: bytes
+
+
+@frozen
+class SlotVersion:
+    """A slot at one version.
+
+    :ivar key: the version object.
+    :ivar header_length: where in the object inline share bytes begin.
+    :ivar size: the version object's length.
+    :ivar shares: by share number; empty in a tombstone.
+    """
+
+    storage_index: bytes
+    version: Version
+    key: str
+    header_length: int
+    size: int
+    shares: Mapping[int, SlotShare]
+    write_enabler: WriteEnabler
+
+    def keys(self) -> frozenset[str]:
+        """Every object that this version refers to, itself included."""
+        return frozenset([self.key]) | self.chunk_keys()
+
+    def chunk_keys(self) -> frozenset[str]:
+        """The chunk objects that this version refers to."""
+        return frozenset(
+            chunk.key
+            for share in self.shares.values()
+            if not isinstance(share.content, Inline)
+            for chunk in share.content
+            if chunk.key is not None
+        )
+
+
+@frozen
+class Lease:
+    """A lease as it is stored: its secrets only as digests.
+
+    :ivar renew_digest: Tahoe's own form, the unkeyed BLAKE2b-256 of the secret.
+    :ivar cancel_digest: likewise.
+    :ivar expires: the second at which it ends.
+    """
+
+    renew_digest: bytes = field(repr=False)
+    cancel_digest: bytes = field(repr=False)
+    expires: int
+
+
+@frozen
+class Garbage:
+    """An object to be deleted.
+
+    :ivar not_before: it is not deleted before this second.
+    :ivar passes: how many deletions, a request's lifetime apart, are still due: 1 as a rule, 2
+        where a write may yet land.
+    """
+
+    key: str
+    not_before: int
+    passes: int = 1
+
+
+@frozen
+class Advisory:
+    """A client's claim that a share is corrupt.
+
+    :ivar kind: ``"immutable"`` or ``"mutable"``.
+    :ivar reason: the client's words, at most 32,765 characters.
+    """
+
+    kind: str
+    storage_index: bytes
+    shnum: int
+    reason: str
+    received: int
+
+
+@frozen
+class Totals:
+    """Running totals of the index: counts, and bytes of share data or of objects."""
+
+    shares: int
+    share_bytes: int
+    slots: int
+    slot_bytes: int
+    leases: int
+    garbage: int
+    intents: int
+    repairs: int
+    advisories: int
+
+
+# What the protocol speaks of.
+
+
+@frozen
+class LeaseSecrets:
+    """The two secrets that come with every request that grants or renews a lease; 32 bytes each."""
+
+    renew: bytes = field(repr=False)
+    cancel: bytes = field(repr=False)
+
+
+@frozen
+class ServiceSizes:
+    """What the version message announces."""
+
+    maximum_immutable_share_size: int
+    maximum_mutable_share_size: int
+    available_space: int
+
+
+@frozen
+class TestVector:
+    """A comparison: the share's bytes at ``offset``, at most ``size``, must equal ``specimen``."""
+
+    __test__ = False  # not a test case, whatever its name
+
+    offset: int
+    size: int
+    specimen: bytes = field(repr=False)
+
+
+@frozen
+class WriteVector:
+    """Bytes to be written at ``offset``; a gap before it reads as zeros."""
+
+    offset: int
+    data: bytes = field(repr=False)
+
+
+@frozen
+class ReadVector:
+    """A range to be read; short at the end of the share."""
+
+    offset: int
+    size: int
+
+
+@frozen
+class TestWriteVectors:
+    """What is asked of one share of a slot.
+
+    :ivar new_length: None to leave the length, 0 to delete the share, else the length to truncate
+        to when the share is longer; it never lengthens.
+    """
+
+    __test__ = False
+
+    tests: tuple[TestVector, ...] = ()
+    writes: tuple[WriteVector, ...] = ()
+    new_length: int | None = None
+
+
+@frozen
+class ReadTestWriteResult:
+    """:ivar data: for every share of the slot, one text per read vector, before any write."""
+
+    success: bool
+    data: Mapping[int, tuple[bytes, ...]] = field(repr=False)
