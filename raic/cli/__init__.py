@@ -1,0 +1,18 @@
+"""The ``raic`` command."""
+
+from __future__ import annotations
+
+import click
+
+from raic import __version__
+from raic.cli.create_node import create_node
+from raic.cli.failing import RaicGroup
+
+
+@click.group(cls=RaicGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="raic")
+def main() -> None:
+    """A Tahoe-LAFS storage node whose shares live wherever you have storage."""
+
+
+main.add_command(create_node)

@@ -1,0 +1,1 @@
+"""The node directory: its configuration, its identity, its lock."""

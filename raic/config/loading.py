@@ -1,0 +1,162 @@
+"""``raic.cfg``, from the file to a :class:`~raic.config.model.Config`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raic.config.checking import Checked, check_text
+from raic.config.model import Config, NodeSettings, ProviderSettings, StorageSettings
+from raic.config.schema import keys_of
+from raic.errors import ConfigurationError
+
+CONFIG_NAME = "raic.cfg"
+DEFAULT_PROVIDER = "disk"
+
+_PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def load_config(node_directory: Path) -> Config:
+    """Read and check the configuration of a node directory.
+
+    :raises ConfigurationError: it has mistakes, all of them listed, or cannot be read.
+    """
+    path = node_directory / CONFIG_NAME
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            [f"{path} cannot be read ({error.strerror}): make a node with 'raic create-node'"]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError([f"{path} is not UTF-8: byte {error.start} is wrong"]) from None
+    return parse_config(node_directory, text)
+
+
+def parse_config(node_directory: Path, text: str) -> Config:
+    """Check a configuration's text.
+
+    :raises ConfigurationError: it has mistakes, all of them listed.
+    """
+    checked = check_text(CONFIG_NAME, text)
+    _check_location(checked)
+    _check_expiry(checked)
+    provider = _provider(checked, node_directory)
+    certificates = _certificates(checked, node_directory)
+    checked.raise_problems()
+    return Config(
+        node_directory=node_directory,
+        node=NodeSettings(
+            nickname=checked.get("node", "nickname"),
+            ports=checked.get("node", "tub.port"),
+            hints=checked.get("node", "tub.location"),
+            web_port=checked.get("node", "web.port"),
+            keepalive=checked.get("node", "timeout.keepalive"),
+            disconnect=checked.get("node", "timeout.disconnect"),
+            log_level=checked.get("node", "log_level"),
+        ),
+        storage=StorageSettings(
+            **{
+                name: checked.get("storage", name)
+                for name in (
+                    "reserved_space",
+                    "readonly",
+                    "readonly_mutable",
+                    "force_foolscap",
+                    "max_mutable_message",
+                    "upload_memory",
+                    "body_memory",
+                    "max_connections",
+                )
+            }
+        ),
+        provider=provider,
+        introducer_furl=checked.get("client", "introducer.furl"),
+        certificates=certificates,
+        notices=tuple(checked.notices),
+    )
+
+
+def _check_location(checked: Checked) -> None:
+    entries = checked.text.entries
+    if ("node", "tub.port") in entries and ("node", "tub.location") not in entries:
+        checked.refuse(
+            "node",
+            "tub.location",
+            "it is required beside tub.port: write where clients connect to, such as"
+            " tcp:storage.example.net:3457",
+        )
+
+
+def _check_expiry(checked: Checked) -> None:
+    mode = checked.get("storage", "expire.mode")
+    for key, needed in (
+        ("expire.override_lease_duration", "age"),
+        ("expire.cutoff_date", "cutoff-date"),
+    ):
+        if checked.get("storage", key) is not None and mode not in (None, needed):
+            checked.refuse("storage", key, f"it goes with expire.mode = {needed} alone: remove it")
+
+
+def _provider(checked: Checked, node_directory: Path) -> ProviderSettings:
+    backend = checked.get("storage", "backend")
+    kind, _, name = backend.partition(":")
+    section = f"provider:{name}"
+    if kind == "array":
+        checked.refuse("storage", "backend", "arrays are not in this version: write provider:NAME")
+    elif kind != "provider" or not _PROVIDER_NAME.fullmatch(name):
+        checked.refuse(
+            "storage",
+            "backend",
+            "write provider:NAME, the name in lower-case letters, digits, '-' and '_'",
+        )
+    elif name != DEFAULT_PROVIDER and section not in checked.text.sections:
+        checked.refuse("storage", "backend", f"there is no section [{section}]: add it")
+    else:
+        _refuse_unused(checked, section)
+    section = section if keys_of(section) else "provider:*"
+    return ProviderSettings(
+        name=name,
+        kind=checked.get(section, "type"),
+        path=node_directory / Path(checked.get(section, "path")).expanduser(),
+        fsync=checked.get(section, "fsync"),
+    )
+
+
+def _refuse_unused(checked: Checked, used: str) -> None:
+    for section in checked.text.sections:
+        if section.startswith("provider:") and section != used:
+            checked.refuse(
+                section, "type", f"[storage] backend names [{used}]: remove this section"
+            )
+
+
+def _certificates(checked: Checked, node_directory: Path) -> tuple[Mapping[str, Any], ...]:
+    section = "grid_manager_certificates"
+    listed = checked.section(section)
+    if listed and not checked.get("storage", "grid_management"):
+        checked.refuse(
+            "storage",
+            "grid_management",
+            f"write true, or remove [{section}]: its certificates would not be announced",
+        )
+    found = (
+        _certificate(checked, section, name, node_directory / Path(path).expanduser())
+        for name, path in listed.items()
+    )
+    return tuple(certificate for certificate in found if certificate is not None)
+
+
+def _certificate(checked: Checked, section: str, name: str, path: Path) -> Mapping[str, Any] | None:
+    try:
+        certificate = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        checked.refuse(section, name, f"{path} cannot be read as JSON: {error}")
+        return None
+    if not isinstance(certificate, dict) or set(certificate) != {"certificate", "signature"}:
+        checked.refuse(section, name, f"{path} is not a grid manager's certificate")
+        return None
+    return certificate

@@ -1,0 +1,190 @@
+"""Parsers of values: each takes a key's text and raises ``ValueError`` saying what to write."""
+
+from __future__ import annotations
+
+import re
+from calendar import timegm
+from collections.abc import Callable, Sequence
+from time import strptime
+from typing import TypeVar
+
+T = TypeVar("T")
+Parser = Callable[[str], T]
+
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+_SIZE = re.compile(r"(?P<number>\d+)\s*(?P<scale>[KMGTPE]?)(?P<binary>I?)B?", re.IGNORECASE)
+_DURATION = re.compile(r"(?P<number>\d+)\s*(?P<unit>days?|months?|mos?|years?)")
+_UNIT_DAYS = {"day": 1, "mo": 31, "month": 31, "year": 365}
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
+_FURL = re.compile(r"pb://[a-z2-7]{32}@[^/\s#]*/[^/\s#]+")
+DAY = 24 * 60 * 60
+
+
+def text(value: str) -> str:
+    """One line of printable text."""
+    if not value.isprintable():
+        raise ValueError("write it on one line, without control characters")
+    return value
+
+
+def boolean(value: str) -> bool:
+    """Tahoe's booleans."""
+    try:
+        return _BOOLEANS[value.lower()]
+    except KeyError:
+        raise ValueError("write true or false") from None
+
+
+def only(allowed: bool, reason: str) -> Parser[bool]:
+    """A boolean of which one value alone can be honoured."""
+
+    def parse(value: str) -> bool:
+        if boolean(value) is not allowed:
+            raise ValueError(reason)
+        return allowed
+
+    return parse
+
+
+def one_of(*choices: str) -> Parser[str]:
+    """One of a few words."""
+
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError("write one of: " + ", ".join(choices))
+        return value
+
+    return parse
+
+
+def size(value: str) -> int:
+    """Tahoe's sizes: 5G, 100 MB, 1GiB; an empty one is nothing."""
+    if not value:
+        return 0
+    found = _SIZE.fullmatch(value)
+    if found is None:
+        raise ValueError("write a size such as 5G, 100 MB or 1GiB")
+    power = " KMGTPE".index(found["scale"].upper() or " ")
+    factor: int = (1024 if found["binary"] else 1000) ** power
+    return int(found["number"]) * factor
+
+
+def positive_size(value: str) -> int:
+    """A size above nothing."""
+    number = size(value)
+    if not number:
+        raise ValueError("write a size above 0, such as 64MiB")
+    return number
+
+
+def whole(value: str) -> int:
+    """A whole number above 0."""
+    if not re.fullmatch(r"[0-9]{1,9}", value) or not int(value):
+        raise ValueError("write a whole number above 0")
+    return int(value)
+
+
+def optional(inner: Parser[T]) -> Callable[[str], T | None]:
+    """A value that may be left empty."""
+
+    def parse(value: str) -> T | None:
+        return inner(value) if value else None
+
+    return parse
+
+
+def duration(value: str) -> int:
+    """Tahoe's durations, in seconds: 31 days, 2mo, 1 year."""
+    found = _DURATION.fullmatch(value)
+    if found is None:
+        raise ValueError("write a duration such as 60 days, 2 months or 1 year")
+    return int(found["number"]) * _UNIT_DAYS[found["unit"].removesuffix("s")] * DAY
+
+
+def date(value: str) -> int:
+    """The second at which a day begins in UTC."""
+    try:
+        return timegm(strptime(value, "%Y-%m-%d"))
+    except ValueError:
+        raise ValueError("write a date such as 2030-01-16") from None
+
+
+def furl(value: str) -> str:
+    """A Foolscap address."""
+    if not _FURL.fullmatch(value):
+        raise ValueError("write a FURL: pb://TUBID@tcp:HOST:PORT/NAME")
+    return value
+
+
+def file_name(value: str) -> str:
+    """The path of a file or directory."""
+    if not value:
+        raise ValueError("write a path")
+    return text(value)
+
+
+def ports(value: str) -> tuple[str, ...]:
+    """Where to listen: Twisted server endpoint descriptions, separated by commas."""
+    if value == "disabled":
+        raise ValueError("a storage node has to listen: write such as tcp:3457")
+    return tuple(_port(each.strip()) for each in re.split(r"(?<!\\),", value))
+
+
+def _port(description: str) -> str:
+    if description.isdigit():
+        description = f"tcp:{description}"
+    kind, *arguments = re.split(r"(?<!\\):", description)
+    if kind in ("listen", "onion", "i2p"):
+        raise ValueError(
+            "Tor and I2P listeners are not in this version: listen on tcp:PORT:interface=127.0.0.1,"
+            " let the Tor daemon forward a hidden service to it, and name it in tub.location"
+        )
+    if kind == "systemd":
+        return description
+    if kind not in ("tcp", "tcp6") or not arguments:
+        raise ValueError("write such as tcp:3457 or tcp:3457:interface=127.0.0.1")
+    _check_port(arguments)
+    return description
+
+
+def _check_port(arguments: Sequence[str]) -> None:
+    number = arguments[0].removeprefix("port=")
+    for argument in arguments[1:]:
+        number = argument.removeprefix("port=") if argument.startswith("port=") else number
+        if not re.match(r"(port|interface|backlog)=.", argument):
+            raise ValueError(
+                "after the port number only interface=ADDRESS and backlog=NUMBER may follow"
+            )
+    if "=" not in number and not _is_port(number):
+        raise ValueError("write a port number from 1 to 65535, since clients have to know it")
+
+
+def _is_port(number: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]{1,5}", number)) and 0 < int(number) < 65536
+
+
+def location(value: str) -> tuple[str, ...]:
+    """Where clients connect to: hints, separated by commas."""
+    if value == "disabled":
+        raise ValueError("a storage node has to be reachable: write such as tcp:HOST:3457")
+    return tuple(_hint(each.strip()) for each in value.split(","))
+
+
+def _hint(hint: str) -> str:
+    if hint == "AUTO":
+        raise ValueError(
+            "AUTO is not in this version: write the addresses that clients can reach, such as"
+            " tcp:storage.example.net:3457"
+        )
+    if hint.startswith("i2p:") and re.fullmatch(r"i2p:[A-Za-z0-9.~:=-]+", hint):
+        return hint
+    kind, _, address = hint.partition(":") if re.match("(tcp|tor):", hint) else ("tcp", "", hint)
+    host, _, port = address.rpartition(":")
+    if not _HOST.fullmatch(host) or not _is_port(port):
+        raise ValueError("write such as tcp:storage.example.net:3457")
+    if kind == "tor" and not host.endswith(".onion"):
+        raise ValueError("the host of a tor: hint ends in .onion")
+    return f"{kind}:{host}:{port}"

@@ -1,0 +1,373 @@
+"""Every key of ``raic.cfg``: the one list that checking, the documentation and its tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from raic.config import parsers
+
+ANY = "*"
+"""As a key's name: any name.  At the end of a section's name: any ending."""
+
+
+@frozen
+class Key:
+    """One key.
+
+    :ivar section: its section; ``provider:*`` stands for all that begin so.
+    :ivar name: as documented; keys are case-insensitive.
+    :ivar parse: makes the value of the text, or raises ``ValueError`` saying what to write.
+    :ivar default: the text that an absent key stands for; None for no value.
+    :ivar tahoe: whether Tahoe-LAFS 1.20 has it.
+    :ivar refused: why the key may not stand there at all, and what to do instead.
+    :ivar notice: what ``raic run`` says about a key that is accepted and has no effect yet.
+    """
+
+    section: str
+    name: str
+    help: str
+    parse: Callable[[str], Any] = parsers.text
+    default: str | None = None
+    tahoe: bool = True
+    refused: str = ""
+    notice: str = ""
+
+
+def _refused(section: str, reason: str, *names: str) -> tuple[Key, ...]:
+    return tuple(Key(section, name, f"Refused: {reason}.", refused=reason) for name in names)
+
+
+def _ours(section: str, name: str, parse: Callable[[str], Any], default: str, text: str) -> Key:
+    return Key(section, name, text, parse, default, tahoe=False)
+
+
+_NO_FRONTEND = "a storage node has no web-API; remove the key"
+_NO_CLIENT = "a storage node is no client: keep the key in the client's own tahoe.cfg"
+_NO_TOR = (
+    "the node does not talk to a Tor daemon yet; let the daemon forward a hidden service to"
+    " tub.port, and name it as tor:NAME.onion:PORT in tub.location"
+)
+_NO_I2P = (
+    "the node does not talk to an I2P router yet; let the router's server tunnel forward to"
+    " tub.port, and name it as i2p:NAME in tub.location"
+)
+_NO_PLUGINS = "Tahoe's storage plugins are loaded by Tahoe alone; remove the key"
+
+NODE = (
+    Key("node", "nickname", "The name that clients show.", default="raic"),
+    Key(
+        "node",
+        "tub.port",
+        "Where the node listens, in both dialects: Twisted server endpoint descriptions,"
+        " separated by commas.",
+        parsers.ports,
+        "tcp:3457:interface=127.0.0.1",
+    ),
+    Key(
+        "node",
+        "tub.location",
+        "Where clients connect to: hints such as tcp:storage.example.net:3457, separated by"
+        " commas.  Required when tub.port is set.",
+        parsers.location,
+        "tcp:127.0.0.1:3457",
+    ),
+    Key(
+        "node",
+        "web.port",
+        "Where the operator's status page will be.",
+        parsers.optional(parsers.text),
+        "",
+        notice="there is no status page in this version: nothing listens on web.port",
+    ),
+    Key(
+        "node",
+        "timeout.keepalive",
+        "Foolscap: after how many seconds of silence a peer is asked for a sign of life.",
+        parsers.optional(parsers.whole),
+        "",
+    ),
+    Key(
+        "node",
+        "timeout.disconnect",
+        "Foolscap: after how many seconds of silence a connection is dropped; empty for never.",
+        parsers.optional(parsers.whole),
+        "",
+    ),
+    Key(
+        "node",
+        "reveal-IP-address",
+        "Only true: see the table of Tahoe's keys.",
+        parsers.only(
+            True,
+            "false cannot be honoured: the node connects to introducers and providers directly,"
+            " which shows them its address; remove the key if that is acceptable",
+        ),
+        "true",
+    ),
+    *_refused(
+        "node",
+        "the node logs to standard error only; let the service manager collect it",
+        "log_gatherer.furl",
+    ),
+    *_refused("node", "nothing is spooled to disk; remove the key", "tempdir"),
+    *_refused("node", _NO_FRONTEND, "web.static"),
+    _ours(
+        "node",
+        "log_level",
+        parsers.one_of("debug", "info", "warn", "error"),
+        "info",
+        "The least level that is logged: debug, info, warn or error.",
+    ),
+)
+
+STORAGE = (
+    _ours(
+        "storage",
+        "backend",
+        parsers.text,
+        "provider:disk",
+        "Where shares live: provider:NAME, described in the section of that name.",
+    ),
+    Key(
+        "storage",
+        "reserved_space",
+        "How much of the disk is left free: no share is accepted that would leave less.",
+        parsers.size,
+        "0",
+    ),
+    Key("storage", "readonly", "Accept no new immutable shares.", parsers.boolean, "false"),
+    _ours(
+        "storage",
+        "readonly_mutable",
+        parsers.boolean,
+        "false",
+        "Accept no writes to mutable shares either.",
+    ),
+    Key(
+        "storage",
+        "force_foolscap",
+        "Offer the Foolscap dialect alone.",
+        parsers.boolean,
+        "false",
+    ),
+    _ours(
+        "storage",
+        "max_mutable_message",
+        parsers.positive_size,
+        "256MiB",
+        "The largest mutable write, and hence the largest mutable share.",
+    ),
+    _ours(
+        "storage",
+        "upload_memory",
+        parsers.positive_size,
+        "256MiB",
+        "How much memory all uploads together may hold; more uploads wait, then are declined.",
+    ),
+    _ours(
+        "storage",
+        "body_memory",
+        parsers.positive_size,
+        "512MiB",
+        "How much memory all request bodies together may hold.",
+    ),
+    _ours(
+        "storage",
+        "max_connections",
+        parsers.whole,
+        "1000",
+        "How many connections may be open at once.",
+    ),
+    Key(
+        "storage",
+        "enabled",
+        "Only true.",
+        parsers.only(True, "a RAIC node is nothing but a storage node: remove the key"),
+        "true",
+    ),
+    Key(
+        "storage",
+        "anonymous",
+        "Only true.",
+        parsers.only(True, "there is no other way in than the address: remove the key"),
+        "true",
+    ),
+    Key(
+        "storage",
+        "debug_discard",
+        "Only false.",
+        parsers.only(False, "shares are never thrown away: remove the key"),
+        "false",
+    ),
+    Key(
+        "storage",
+        "grid_management",
+        "Announce the certificates listed in [grid_manager_certificates].",
+        parsers.boolean,
+        "false",
+    ),
+    *_refused("storage", _NO_PLUGINS, "plugins"),
+    *_refused(
+        "storage",
+        "write it as path = ... in the provider's own section, such as [provider:disk]; RAIC does"
+        " not read the folder of a Tahoe node",
+        "storage_dir",
+    ),
+    Key(
+        "storage",
+        "expire.enabled",
+        "Only false.",
+        parsers.only(
+            False,
+            "leases do not expire in this version: nothing would be deleted; remove the key",
+        ),
+        "false",
+    ),
+    Key(
+        "storage",
+        "expire.mode",
+        "age or cutoff-date.",
+        parsers.optional(parsers.one_of("age", "cutoff-date")),
+        "",
+    ),
+    Key(
+        "storage",
+        "expire.override_lease_duration",
+        "With mode age: how long a lease lasts.",
+        parsers.optional(parsers.duration),
+        "",
+    ),
+    Key(
+        "storage",
+        "expire.cutoff_date",
+        "With mode cutoff-date: leases not renewed since then are over.",
+        parsers.optional(parsers.date),
+        "",
+    ),
+    Key("storage", "expire.immutable", "Immutable shares expire.", parsers.boolean, "true"),
+    Key("storage", "expire.mutable", "Mutable shares expire.", parsers.boolean, "true"),
+)
+
+PROVIDER = (
+    _ours(
+        "provider:*", "type", parsers.one_of("filesystem"), "filesystem", "What it is: filesystem."
+    ),
+    _ours(
+        "provider:*",
+        "path",
+        parsers.file_name,
+        "storage",
+        "The folder that holds the objects; relative to the node directory.",
+    ),
+    _ours(
+        "provider:*",
+        "fsync",
+        parsers.boolean,
+        "true",
+        "Whether a share is on the disk before it is acknowledged.  false is what Tahoe does.",
+    ),
+)
+
+OTHERS = (
+    Key(
+        "client",
+        "introducer.furl",
+        "The introducer to announce the node to.",
+        parsers.optional(parsers.furl),
+        "",
+    ),
+    *_refused(
+        "client",
+        _NO_CLIENT,
+        "helper.furl",
+        "key_generator.furl",
+        "mutable.format",
+        "peers.preferred",
+        "shares.happy",
+        "shares.needed",
+        "shares.total",
+        "shares._max_immutable_segment_size_for_testing",
+        "storage.plugins",
+        "force_foolscap",
+    ),
+    Key(
+        "grid_manager_certificates",
+        ANY,
+        "NAME = path of a certificate file; relative to the node directory.",
+        parsers.file_name,
+    ),
+    Key("grid_managers", ANY, "Refused.", refused=_NO_CLIENT),
+    Key("storageserver.plugins.*", ANY, "Refused.", refused=_NO_PLUGINS),
+    Key("storageclient.plugins.*", ANY, "Refused.", refused=_NO_CLIENT),
+    Key(
+        "connections",
+        "tcp",
+        "Only tcp.",
+        parsers.one_of("tcp"),
+        "tcp",
+    ),
+    Key("tor", "enabled", "Only false.", parsers.only(False, _NO_TOR), "false"),
+    *_refused(
+        "tor",
+        _NO_TOR,
+        "control.port",
+        "launch",
+        "socks.port",
+        "tor.executable",
+        "onion",
+        "onion.local_port",
+        "onion.external_port",
+        "onion.private_key_file",
+    ),
+    Key("i2p", "enabled", "Only false.", parsers.only(False, _NO_I2P), "false"),
+    *_refused(
+        "i2p",
+        _NO_I2P,
+        "i2p.configdir",
+        "i2p.executable",
+        "launch",
+        "sam.port",
+        "dest",
+        "dest.port",
+        "dest.private_key_file",
+    ),
+    Key(
+        "helper",
+        "enabled",
+        "Only false.",
+        parsers.only(False, "a storage node is no upload helper: remove the key"),
+        "false",
+    ),
+    Key(
+        "sftpd",
+        "enabled",
+        "Only false.",
+        parsers.only(False, "a storage node has no SFTP front end: remove the section"),
+        "false",
+    ),
+    *_refused(
+        "sftpd",
+        "a storage node has no SFTP front end; remove the section",
+        "accounts.file",
+        "host_privkey_file",
+        "host_pubkey_file",
+        "port",
+    ),
+)
+
+SCHEMA: tuple[Key, ...] = (*NODE, *STORAGE, *PROVIDER, *OTHERS)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a section is of the kind that a pattern describes."""
+    if pattern.endswith(ANY):
+        return name.startswith(pattern[:-1]) and len(name) >= len(pattern)
+    return name == pattern
+
+
+def keys_of(section: str) -> dict[str, Key]:
+    """The keys that may stand in a section, by their lower-case names; none if it is unknown."""
+    return {key.name.lower(): key for key in SCHEMA if matches(key.section, section)}
