@@ -1,0 +1,1 @@
+"""The storage protocol: the service, its two dialects, and where they listen."""
