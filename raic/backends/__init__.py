@@ -1,0 +1,1 @@
+"""Providers: leaves that store objects somewhere, and layers around one."""
