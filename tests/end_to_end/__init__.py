@@ -1,0 +1,1 @@
+"""Whole nodes and real Tahoe clients, as processes on loopback."""
