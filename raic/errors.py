@@ -19,6 +19,7 @@ The tree::
     |   |-- IndexCorrupt              the file is not a usable index
     |   |-- IndexTooNew               a newer RAIC wrote it
     |   |-- IndexFull                 * its disk has no room; nothing was changed
+    |   |-- IndexBusy                 * another program holds it locked; nothing was changed
     |   |-- IndexStopped              a commit failed or the index was closed: the process must stop
     |   `-- VersionConflict           the slot is no longer at the version that was expected
     |-- SealBroken                    a header does not open with this node's key
@@ -170,6 +171,13 @@ class IndexFull(IndexFailure):
 
     temporary = True
     remedy = "free some space on the disk that holds the node directory"
+
+
+class IndexBusy(IndexFailure):
+    """Another program kept the index locked for too long; the operation was not begun."""
+
+    temporary = True
+    remedy = "end the other program that has the index open, such as an SQLite shell"
 
 
 class IndexStopped(IndexFailure):

@@ -208,7 +208,7 @@ class IIndex(Interface):
 
     Each method is one whole operation: when its Deferred fires, what it did is durable; when it
     fails, nothing was changed, except with ``IndexStopped``, where only a restart can tell.  Any
-    method may fail with ``IndexFull`` or ``IndexStopped``.
+    method may fail with ``IndexFull``, ``IndexBusy`` or ``IndexStopped``.
     """
 
     def close() -> Deferred[None]:

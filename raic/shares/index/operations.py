@@ -1,0 +1,244 @@
+"""What can be done to the index: each function is one whole operation inside a transaction.
+
+Each checks what it must before its first change, so one that raises ``VersionConflict`` has
+changed nothing, and each may be called again after its transaction was rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from raic.errors import VersionConflict
+from raic.shares.index.lookups import manifest_chunks
+from raic.shares.index.rows import Execute, folder, key_index, share_row, slot_row
+from raic.shares.keys import SLOTS
+from raic.values import Advisory, Garbage, Lease, SlotVersion, StoredShare, Version
+
+_RENEW = """INSERT INTO leases
+    SELECT ?1, ?2, ?3, ?4
+    WHERE EXISTS (SELECT 1 FROM shares WHERE storage_index = ?1)
+        OR EXISTS (SELECT 1 FROM slots WHERE storage_index = ?1)
+    ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)
+"""
+_ADD_SHARE = "INSERT INTO shares VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_CURRENT = "SELECT epoch, counter, name, chunk_count, manifest FROM slots WHERE storage_index = ?"
+_SET_SLOT = """INSERT INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET
+        epoch = excluded.epoch, counter = excluded.counter, name = excluded.name,
+        header_length = excluded.header_length, size = excluded.size,
+        chunk_count = excluded.chunk_count, chunk_bytes = excluded.chunk_bytes,
+        manifest = excluded.manifest, enabler_digest = excluded.enabler_digest,
+        enabler_sealed = excluded.enabler_sealed, enabler_nodeid = excluded.enabler_nodeid
+"""
+_DROP_SLOT = "DELETE FROM slots WHERE storage_index = ?"
+_DROP_SLOT_LEASES = """DELETE FROM leases WHERE storage_index = ?1
+    AND NOT EXISTS (SELECT 1 FROM shares WHERE storage_index = ?1)
+"""
+_INTEND = "INSERT INTO intents VALUES (?) ON CONFLICT DO NOTHING"
+_END_INTENT = "DELETE FROM intents WHERE key = ?"
+_DISCARD = """INSERT INTO garbage VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET
+        not_before = max(not_before, excluded.not_before), passes = max(passes, excluded.passes)
+"""
+_SETTLE = "DELETE FROM garbage WHERE key = ? AND not_before <= ? AND passes = 1"
+_SETTLE_IN_PART = (
+    "UPDATE garbage SET not_before = ?, passes = passes - 1 WHERE key = ? AND passes > 1"
+)
+_REPAIR = "INSERT INTO repairs VALUES (?, ?) ON CONFLICT DO NOTHING"
+_ADVISE = """INSERT INTO advisories (kind, storage_index, shnum, reason, received)
+    VALUES (?, ?, ?, ?, ?)
+"""
+
+
+def renew_lease(execute: Execute, storage_index: bytes, lease: Lease) -> bool:
+    """Grant or renew; False when nothing is stored there."""
+    row = (storage_index, lease.renew_digest, lease.cancel_digest, lease.expires)
+    return execute(_RENEW, row).rowcount > 0
+
+
+def reserve(execute: Execute, keys: Collection[str]) -> None:
+    """Note intents."""
+    for key in keys:
+        execute(_INTEND, (key,))
+
+
+def release(execute: Execute, garbage: Collection[Garbage]) -> None:
+    """Turn intents into garbage."""
+    for one in garbage:
+        execute(_END_INTENT, (one.key,))
+        execute(_DISCARD, (one.key, one.not_before, one.passes, key_index(one.key), False))
+
+
+def commit_share(
+    execute: Execute,
+    share: StoredShare,
+    lease: Lease,
+    missing: Collection[str],
+    ended: Collection[str],
+) -> None:
+    """Make a share visible.
+
+    :param ended: the intents that end.
+    :raises VersionConflict: the share number is taken.
+    """
+    if execute(_ADD_SHARE, share_row(share)).rowcount == 0:
+        raise VersionConflict(f"share {share.shnum} is there already")
+    renew_lease(execute, share.storage_index, lease)
+    _end_intents(execute, ended)
+    _note_repairs(execute, share.key, missing)
+
+
+def commit_slot(
+    execute: Execute,
+    version: SlotVersion,
+    expected: Version | None,
+    lease: Lease | None,
+    not_before: int,
+    missing: Collection[str],
+    ended: Collection[str],
+) -> None:
+    """Replace a slot's version.
+
+    :param ended: the intents that end.
+    :raises VersionConflict: the current version is not the expected one.
+    """
+    index = version.storage_index
+    new = slot_row(version)
+    old = execute(_CURRENT, (index,)).fetchone()
+    if (None if old is None else Version(old[0], old[1])) != expected:
+        raise VersionConflict("the slot was changed meanwhile")
+    if old is not None:
+        for key in _object_keys(index, old) - version.keys():
+            execute(_DISCARD, (key, not_before, 1, index, False))
+    if version.shares:
+        execute(_SET_SLOT, new)
+        if lease is not None:
+            renew_lease(execute, index, lease)
+    else:
+        _drop_slot(execute, index)
+        execute(_DISCARD, (version.key, not_before, 1, index, True))
+    _end_intents(execute, ended)
+    _note_repairs(execute, version.key, missing)
+
+
+def _object_keys(storage_index: bytes, row: tuple[Any, ...]) -> frozenset[str]:
+    _, _, name, chunk_count, manifest = row
+    keys = frozenset([folder(SLOTS, storage_index) + name])
+    return keys | manifest_chunks(manifest) if chunk_count else keys
+
+
+def _drop_slot(execute: Execute, storage_index: bytes) -> None:
+    execute(_DROP_SLOT, (storage_index,))
+    execute(_DROP_SLOT_LEASES, (storage_index,))
+
+
+def _end_intents(execute: Execute, keys: Collection[str]) -> None:
+    for key in keys:
+        execute(_END_INTENT, (key,))
+
+
+def _note_repairs(execute: Execute, key: str, missing: Collection[str]) -> None:
+    for fragment in missing:
+        execute(_REPAIR, (fragment, key))
+
+
+def advise(execute: Execute, advisory: Advisory) -> None:
+    """Keep an advisory."""
+    row = (
+        advisory.kind,
+        advisory.storage_index,
+        advisory.shnum,
+        advisory.reason,
+        advisory.received,
+    )
+    execute(_ADVISE, row)
+
+
+def settle_garbage(execute: Execute, settled: Collection[Garbage]) -> None:
+    """Note deletions.
+
+    A row that was noted anew since, for later or with more passes, stays: its object may have
+    appeared after the deletion.
+    """
+    for one in settled:
+        if one.passes > 1:
+            execute(_SETTLE_IN_PART, (one.not_before, one.key))
+        else:
+            execute(_SETTLE, (one.key, one.not_before))
+
+
+def load(
+    execute: Execute,
+    shares: Sequence[tuple[StoredShare, Sequence[Lease]]],
+    slots: Sequence[tuple[SlotVersion, Sequence[Lease]]],
+) -> None:
+    """Add what a restore found.
+
+    The newest version of a slot counts, be it a tombstone: then there is no slot.
+    """
+    for share, leases in shares:
+        execute(_ADD_SHARE, share_row(share))
+        _grant(execute, share.storage_index, leases)
+    newest: dict[bytes, SlotVersion] = {}
+    for version, _ in slots:
+        other = newest.setdefault(version.storage_index, version)
+        if other.version < version.version:
+            newest[version.storage_index] = version
+    for version in newest.values():
+        _load_slot(execute, version)
+    for version, leases in slots:
+        _grant(execute, version.storage_index, leases)
+
+
+def _load_slot(execute: Execute, version: SlotVersion) -> None:
+    old = execute(_CURRENT, (version.storage_index,)).fetchone()
+    if old is not None and Version(old[0], old[1]) >= version.version:
+        return
+    if version.shares:
+        execute(_SET_SLOT, slot_row(version))
+    else:
+        _drop_slot(execute, version.storage_index)
+
+
+def _grant(execute: Execute, storage_index: bytes, leases: Sequence[Lease]) -> None:
+    for lease in leases:
+        renew_lease(execute, storage_index, lease)
+
+
+# The index's own bookkeeping.
+
+
+def extend_counters(execute: Execute, block: int) -> int:
+    """Reserve more counters; the last of them."""
+    execute("UPDATE meta SET counter = counter + ?", (block,))
+    return int(execute("SELECT counter FROM meta").fetchone()[0])
+
+
+@frozen
+class Begun:
+    """What a process learns as it takes the index over.
+
+    :ivar last_counter: of the block of counters that it may use.
+    :ivar clean: whether the process before it closed the index.
+    """
+
+    epoch: int
+    last_counter: int
+    clean: bool
+
+
+def begin_use(execute: Execute, block: int, not_before: int) -> Begun:
+    """Turn an earlier process's intents into garbage, and reserve counters."""
+    epoch, clean = execute("SELECT epoch, clean FROM meta").fetchone()
+    left = [key for (key,) in execute("SELECT key FROM intents").fetchall()]
+    release(execute, [Garbage(key, not_before, 1 if clean else 2) for key in left])
+    execute("UPDATE meta SET clean = 0")
+    return Begun(epoch, extend_counters(execute, block), bool(clean))
+
+
+def end_use(execute: Execute) -> None:
+    """Note a clean stop."""
+    execute("UPDATE meta SET clean = 1")

@@ -1,0 +1,121 @@
+"""Values as rows of the index, and back.
+
+A share's or a version's row holds only the end of its object's key, for everything before it
+follows from the storage index.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import cbor2
+
+from raic.errors import IndexCorrupt
+from raic.shares.keys import CHUNKS, SHARES, SLOTS, decode_index, encode_index
+from raic.shares.layout import manifest_entry, slot_share
+from raic.values import Inline, SlotShare, SlotVersion, StoredShare, Version, WriteEnabler
+
+Execute = Callable[..., sqlite3.Cursor]
+"""A connection's ``execute``: the statement, then its parameters."""
+
+SLOT_COLUMNS = (
+    "epoch, counter, name, header_length, size,"
+    " manifest, enabler_digest, enabler_sealed, enabler_nodeid"
+)
+
+
+def folder(kind: str, storage_index: bytes) -> str:
+    """How the keys of one kind of object of a storage index begin."""
+    text = encode_index(storage_index)
+    return f"{kind}{text[:2]}/{text}/"
+
+
+def key_name(kind: str, storage_index: bytes, key: str) -> str:
+    """The end of a key.
+
+    :raises ValueError: it is not of that kind, or of another storage index.
+    """
+    start = folder(kind, storage_index)
+    if not key.startswith(start):
+        raise ValueError(f"{key} does not begin with {start}")
+    return key[len(start) :]
+
+
+def key_index(key: str) -> bytes | None:
+    """The storage index that an object's or a fragment's key tells; None when it tells none."""
+    parts = key.split("/")
+    try:
+        return decode_index(parts[2])
+    except (IndexError, ValueError):
+        return None
+
+
+def share_row(share: StoredShare) -> tuple[bytes, int, str, int, int]:
+    """A row of ``shares``."""
+    index = share.storage_index
+    name = key_name(SHARES, index, share.key)
+    return index, share.shnum, name, share.header_length, share.length
+
+
+def slot_row(version: SlotVersion) -> tuple[Any, ...]:
+    """A row of ``slots``."""
+    index = version.storage_index
+    name = key_name(SLOTS, index, version.key)
+    chunks = _chunk_lengths(version, folder(CHUNKS, index))
+    manifest = [[*manifest_entry(share), share.head] for share in version.shares.values()]
+    enabler = version.write_enabler
+    return (
+        index,
+        version.version.epoch,
+        version.version.counter,
+        name,
+        version.header_length,
+        version.size,
+        len(chunks),
+        sum(chunks.values()),
+        cbor2.dumps(manifest),
+        enabler.digest,
+        enabler.sealed,
+        enabler.nodeid,
+    )
+
+
+def _chunk_lengths(version: SlotVersion, start: str) -> Mapping[str, int]:
+    lengths = {}
+    for share in version.shares.values():
+        if isinstance(share.content, Inline):
+            continue
+        for chunk in share.content:
+            if chunk.key is not None:
+                lengths[chunk.key] = chunk.length
+                if not chunk.key.startswith(start):
+                    raise ValueError(f"{chunk.key} does not begin with {start}")
+    return lengths
+
+
+def slot_version(storage_index: bytes, row: tuple[Any, ...]) -> SlotVersion:
+    """The version that a row, read as ``SLOT_COLUMNS``, holds."""
+    epoch, counter, name, header_length, size, manifest, digest, sealed, nodeid = row
+    return SlotVersion(
+        storage_index,
+        Version(epoch, counter),
+        folder(SLOTS, storage_index) + name,
+        header_length,
+        size,
+        slot_shares(manifest),
+        WriteEnabler(digest, sealed, nodeid),
+    )
+
+
+def slot_shares(manifest: bytes) -> dict[int, SlotShare]:
+    """The shares of a manifest.
+
+    :raises IndexCorrupt: it cannot be read.
+    """
+    try:
+        entries = cast(list[list[Any]], cbor2.loads(manifest))
+        return {entry[0]: slot_share(entry[:3], entry[3]) for entry in entries}
+    except (cbor2.CBORDecodeError, ValueError, TypeError, LookupError) as error:
+        raise IndexCorrupt(f"a slot's manifest is damaged: {error}") from error

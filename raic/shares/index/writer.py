@@ -1,0 +1,193 @@
+"""The group commit: everything that was asked meanwhile goes into one transaction.
+
+While one group of operations is being committed, the next gathers; an operation alone is
+committed at once.  All results of a group return to the reactor in one call.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorFromThreads
+
+from raic.errors import IndexFailure, IndexStopped
+from raic.shares.index.failures import index_failure, is_callers, is_passing, stopped_by
+
+T = TypeVar("T")
+
+Operation = tuple[Callable[..., Any], tuple[Any, ...], "Deferred[Any]"]
+"""A function from ``operations``, its arguments after ``execute``, and who waits for it."""
+
+
+@frozen
+class Broken:
+    """A group's outcome when the index cannot go on."""
+
+    reason: IndexFailure
+
+
+def run_group(connection: sqlite3.Connection, group: list[Operation]) -> list[Any] | Broken:
+    """Run some operations in one transaction.
+
+    Operations check before they change, so as a rule no savepoints are needed.  When one is
+    surprised all the same, the whole group is rolled back and run again with savepoints.
+
+    :return: for each operation what it returned, or the exception with which it failed.
+    """
+    try:
+        return _attempt(connection, group, _plainly)
+    except Exception as error:  # noqa: BLE001 (whatever is not caught leaves callers waiting)
+        if not is_callers(error):
+            return _given_up(connection, group, error)
+    try:
+        connection.execute("ROLLBACK")
+        return _attempt(connection, group, _with_savepoint)
+    except Exception as error:  # noqa: BLE001 (as above)
+        return _given_up(connection, group, error)
+
+
+def _given_up(
+    connection: sqlite3.Connection, group: list[Operation], error: Exception
+) -> list[Any] | Broken:
+    if isinstance(error, sqlite3.Error):
+        failure = index_failure(error)
+    else:
+        failure = IndexStopped(f"the index failed: {error!r}")
+        failure.__cause__ = error
+    if not is_passing(failure):
+        return Broken(failure)
+    try:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as broken:
+        return Broken(index_failure(broken))
+    return [failure] * len(group)
+
+
+Step = Callable[[Callable[..., sqlite3.Cursor], Operation], Any]
+
+
+def _attempt(connection: sqlite3.Connection, group: list[Operation], step: Step) -> list[Any]:
+    execute = connection.execute
+    execute("BEGIN IMMEDIATE")
+    results = [step(execute, operation) for operation in group]
+    execute("COMMIT")
+    return results
+
+
+def _plainly(execute: Callable[..., sqlite3.Cursor], operation: Operation) -> Any:
+    function, arguments, _ = operation
+    try:
+        return function(execute, *arguments)
+    except IndexFailure as refusal:
+        return refusal
+
+
+def _with_savepoint(execute: Callable[..., sqlite3.Cursor], operation: Operation) -> Any:
+    execute("SAVEPOINT operation")
+    try:
+        result = _plainly(execute, operation)
+    except Exception as error:
+        if not is_callers(error):
+            raise
+        execute("ROLLBACK TO operation")
+        result = error
+    execute("RELEASE operation")
+    return result
+
+
+class Writer:
+    """The one that writes.
+
+    :param connection: for this class alone.
+    :param reactor: takes the results over from the writer's thread; None to have no thread and
+        run each operation in its caller.
+    :param on_broken: called once, in the reactor's thread, when the index cannot go on, before
+        any caller hears of it.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        reactor: IReactorFromThreads | None,
+        on_broken: Callable[[IndexFailure], None],
+    ) -> None:
+        self._connection = connection
+        self._reactor = reactor
+        self._on_broken = on_broken
+        self._groups: SimpleQueue[list[Operation] | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, name="raic-index-writer", daemon=True)
+        if reactor is not None:
+            self._thread.start()
+        self._waiting: list[Operation] = []
+        self._busy = False
+        self._stopped: IndexStopped | None = None
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
+        """Have an operation done.
+
+        :return: fires with what it returns once that is durable; fails with what it raises, or
+            an ``IndexFailure``.
+        """
+        if self._stopped is not None:
+            return fail(self._stopped)
+        deferred: Deferred[T] = Deferred()
+        self._waiting.append((function, arguments, deferred))
+        if not self._busy:
+            self._send()
+        return deferred
+
+    def refuse(self, reason: IndexStopped) -> None:
+        """Take no more; what was asked before is still done."""
+        self._stopped = reason
+
+    def release(self) -> None:
+        """End the thread and close the connection, when nothing is under way any more."""
+        if self._reactor is not None:
+            self._groups.put(None)
+            self._thread.join()
+        else:
+            self._connection.close()
+
+    def _send(self) -> None:
+        group, self._waiting = self._waiting, []
+        self._busy = True
+        if self._reactor is None:
+            self._deliver(group, run_group(self._connection, group))
+        else:
+            self._groups.put(group)
+
+    def _work(self) -> None:
+        assert self._reactor is not None
+        deliver = self._reactor.callFromThread
+        for group in iter(self._groups.get, None):
+            deliver(self._deliver, group, run_group(self._connection, group))
+        self._connection.close()
+
+    def _deliver(self, group: list[Operation], outcome: list[Any] | Broken) -> None:
+        if isinstance(outcome, Broken):
+            self._break(group, outcome.reason)
+            return
+        if self._waiting:
+            self._send()
+        else:
+            self._busy = False
+        for (_, _, deferred), result in zip(group, outcome, strict=True):
+            if isinstance(result, Exception):
+                deferred.errback(result)
+            else:
+                deferred.callback(result)
+
+    def _break(self, group: list[Operation], reason: IndexFailure) -> None:
+        self._on_broken(reason)
+        stopped = stopped_by(reason)
+        self._stopped = stopped
+        lost, self._waiting = group + self._waiting, []
+        for _, _, deferred in lost:
+            deferred.errback(stopped)
