@@ -60,6 +60,17 @@ def one_of(*choices: str) -> Parser[str]:
     return parse
 
 
+def exactly(allowed: str, reason: str) -> Parser[str]:
+    """A word of which one alone can be honoured."""
+
+    def parse(value: str) -> str:
+        if value.lower() != allowed:
+            raise ValueError(reason)
+        return allowed
+
+    return parse
+
+
 def size(value: str) -> int:
     """Tahoe's sizes: 5G, 100 MB, 1GiB; an empty one is nothing."""
     if not value:
@@ -151,14 +162,11 @@ def _port(description: str) -> str:
 
 
 def _check_port(arguments: Sequence[str]) -> None:
-    number = arguments[0].removeprefix("port=")
-    for argument in arguments[1:]:
-        number = argument.removeprefix("port=") if argument.startswith("port=") else number
-        if not re.match(r"(port|interface|backlog)=.", argument):
-            raise ValueError(
-                "after the port number only interface=ADDRESS and backlog=NUMBER may follow"
-            )
-    if "=" not in number and not _is_port(number):
+    named = dict(argument.partition("=")[::2] for argument in arguments if "=" in argument)
+    bare = [argument for argument in arguments if "=" not in argument]
+    if len(bare) > 1 or not named.keys() <= {"port", "interface", "backlog"}:
+        raise ValueError("beside the port number only interface=ADDRESS and backlog=NUMBER may be")
+    if not _is_port(bare[0] if bare else named.get("port", "")):
         raise ValueError("write a port number from 1 to 65535, since clients have to know it")
 
 

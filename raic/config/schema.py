@@ -306,7 +306,10 @@ OTHERS = (
         "connections",
         "tcp",
         "Only tcp.",
-        parsers.one_of("tcp"),
+        parsers.exactly(
+            "tcp",
+            "the node connects to introducers directly: remove the key if that is acceptable",
+        ),
         "tcp",
     ),
     Key("tor", "enabled", "Only false.", parsers.only(False, _NO_TOR), "false"),

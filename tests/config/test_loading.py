@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from raic.config.loading import load_config, parse_config
+from raic.config.model import Config
+from raic.errors import ConfigurationError
+
+NODE = Path("/node")
+FURL = f"pb://{'a' * 32}@tcp:introducer.example:1/swissnum"
+
+
+class Defaults(SynchronousTestCase):
+    def test_an_empty_file_is_a_node_on_loopback_with_its_shares_beside_it(self) -> None:
+        config = parse_config(NODE, "")
+        self.assertEqual(config.node.ports, ("tcp:3457:interface=127.0.0.1",))
+        self.assertEqual(config.node.hints, ("tcp:127.0.0.1:3457",))
+        self.assertEqual((config.provider.name, config.provider.kind), ("disk", "filesystem"))
+        self.assertEqual(config.provider.path, NODE / "storage")
+        self.assertTrue(config.provider.fsync)
+        self.assertEqual(config.storage.reserved_space, 0)
+        self.assertEqual(config.storage.max_mutable_message, 256 * 2**20)
+        self.assertIsNone(config.introducer_furl)
+        self.assertEqual(config.notices, ())
+
+    def test_every_honoured_key_arrives(self) -> None:
+        config = parse_config(
+            NODE,
+            f"""
+            [node]
+            nickname = attic
+            tub.port = tcp:4000
+            tub.location = tcp:a.example:4000,tcp:b.example:4001
+            web.port = tcp:3456
+            timeout.keepalive = 240
+            timeout.disconnect = 1800
+            log_level = warn
+            [storage]
+            backend = provider:attic
+            reserved_space = 5G
+            readonly = true
+            readonly_mutable = yes
+            force_foolscap = on
+            max_mutable_message = 1MiB
+            upload_memory = 2MiB
+            body_memory = 3MiB
+            max_connections = 7
+            [provider:attic]
+            type = filesystem
+            path = /mnt/attic
+            fsync = false
+            [client]
+            introducer.furl = {FURL}
+            """.replace("\n            ", "\n"),
+        )
+        node, storage = config.node, config.storage
+        self.assertEqual((node.nickname, node.ports), ("attic", ("tcp:4000",)))
+        self.assertEqual(node.hints, ("tcp:a.example:4000", "tcp:b.example:4001"))
+        self.assertEqual((node.keepalive, node.disconnect, node.log_level), (240, 1800, "warn"))
+        self.assertEqual(storage.reserved_space, 5 * 10**9)
+        self.assertTrue(storage.readonly and storage.readonly_mutable and storage.force_foolscap)
+        self.assertEqual(
+            (storage.max_mutable_message, storage.upload_memory, storage.body_memory),
+            (2**20, 2 * 2**20, 3 * 2**20),
+        )
+        self.assertEqual(storage.max_connections, 7)
+        self.assertEqual(config.provider.path, Path("/mnt/attic"))
+        self.assertFalse(config.provider.fsync)
+        self.assertEqual(config.introducer_furl, FURL)
+
+    def test_a_key_without_effect_yet_is_mentioned(self) -> None:
+        config = parse_config(NODE, "[node]\nweb.port = tcp:3456\n")
+        self.assertEqual(config.node.web_port, "tcp:3456")
+        (notice,) = config.notices
+        self.assertIn("[node] web.port", notice)
+
+    def test_harmless_leavings_of_a_tahoe_cfg_are_accepted(self) -> None:
+        parse_config(
+            NODE,
+            "[node]\nreveal-IP-address = true\nweb.port =\n[storage]\nenabled = true\n"
+            "anonymous = true\ndebug_discard = false\nexpire.enabled = false\nexpire.mode = age\n"
+            "expire.override_lease_duration = 60 days\n[helper]\nenabled = false\n[tor]\n"
+            "enabled = false\n[i2p]\nenabled = no\n[sftpd]\nenabled = 0\n"
+            "[connections]\n tcp = tcp\n",
+        )
+
+
+class Mistakes(SynchronousTestCase):
+    def problems(self, text: str) -> tuple[str, ...]:
+        error = self.assertRaises(ConfigurationError, parse_config, NODE, text)
+        assert isinstance(error, ConfigurationError)
+        return error.problems
+
+    def assert_problem(self, text: str, *parts: str) -> None:
+        (problem,) = self.problems(text)
+        for part in parts:
+            self.assertIn(part, problem)
+
+    def test_all_are_reported_together_in_the_order_of_their_lines(self) -> None:
+        problems = self.problems(
+            "[storage]\nreadonly = perhaps\n[stroage]\nx = 1\n[node]\nnick = 1\nweb.static = www\n"
+            "huh\ntub.port = tcp:99999\ntub.location = AUTO\n"
+        )
+        self.assertEqual(
+            [problem.split(":")[0] for problem in problems],
+            [f"raic.cfg, line {line}" for line in (2, 3, 6, 7, 8, 9, 10)],
+        )
+
+    def test_an_unknown_key_comes_with_the_nearest_known_one(self) -> None:
+        self.assert_problem("[node]\nnicknam = x\n", "line 2", "[node] nicknam", "nickname?")
+
+    def test_an_unknown_section_comes_with_the_nearest_known_one(self) -> None:
+        self.assert_problem("[stroage]\nreadonly = true\n", "line 1", "[storage]?")
+
+    def test_names_unlike_any_come_with_the_list(self) -> None:
+        self.assert_problem("[zzz]\n", "known are", "[node]")
+        self.assert_problem("[connections]\nqqqq = 1\n", "known are tcp")
+
+    def test_a_key_of_another_section_is_told_where_it_belongs(self) -> None:
+        self.assert_problem("[node]\nreadonly = true\n", "belongs in [storage]")
+        self.assert_problem("[node]\nfsync = true\n", "belongs in [provider:*]")
+
+    def test_secrets_are_refused_and_never_repeated(self) -> None:
+        for key in ("secret_key", "password", "aws_access_key", "api-key", "auth_token"):
+            (problem,) = self.problems(f"[provider:disk]\n{key} = hunter2\n")
+            self.assertIn("secrets do not belong", problem)
+            self.assertNotIn("hunter2", problem)
+
+    def test_a_malformed_furl_is_not_repeated(self) -> None:
+        (problem,) = self.problems("[client]\nintroducer.furl = pb://oops/hunter2\n")
+        self.assertNotIn("hunter2", problem)
+
+    def test_an_address_that_may_not_be_revealed_is_refused(self) -> None:
+        self.assert_problem("[node]\nreveal-IP-address = false\n", "line 2", "cannot be honoured")
+
+    def test_expiry_is_refused_until_it_exists(self) -> None:
+        self.assert_problem("[storage]\nexpire.enabled = true\n", "do not expire")
+
+    def test_expiry_keys_of_the_other_mode_are_refused(self) -> None:
+        self.assert_problem(
+            "[storage]\nexpire.mode = age\nexpire.cutoff_date = 2030-01-01\n", "line 3", "cutoff"
+        )
+        self.assert_problem(
+            "[storage]\nexpire.mode = cutoff-date\nexpire.override_lease_duration = 1 day\n", "age"
+        )
+
+    def test_a_port_without_a_location_is_refused(self) -> None:
+        self.assert_problem("[node]\ntub.port = tcp:4000\n", "tub.location", "required")
+
+    def test_the_backend_must_be_a_provider_that_is_described(self) -> None:
+        self.assert_problem("[storage]\nbackend = provider:attic\n", "[provider:attic]", "add it")
+        self.assert_problem("[storage]\nbackend = array:clouds\n", "arrays are not in this version")
+        self.assert_problem("[storage]\nbackend = attic\n", "write provider:NAME")
+        self.assert_problem("[storage]\nbackend = provider:\n", "write provider:NAME")
+        self.assert_problem("[storage]\nbackend = provider:A b\n", "write provider:NAME")
+
+    def test_a_provider_that_nothing_uses_is_refused(self) -> None:
+        self.assert_problem("[provider:attic]\npath = x\n", "line 1", "[provider:disk]")
+
+    def test_another_type_of_provider_is_refused(self) -> None:
+        self.assert_problem("[provider:disk]\ntype = s3\n", "line 2", "filesystem")
+
+
+class Certificates(SynchronousTestCase):
+    def config(self, content: str, management: str = "true") -> Config:
+        node = Path(self.mktemp())
+        node.mkdir()
+        (node / "cert.json").write_text(content)
+        return parse_config(
+            node,
+            f"[storage]\ngrid_management = {management}\n"
+            "[grid_manager_certificates]\nmine = cert.json\n",
+        )
+
+    def test_they_are_read(self) -> None:
+        config = self.config('{"certificate": "{}", "signature": "x"}')
+        self.assertEqual(config.certificates, ({"certificate": "{}", "signature": "x"},))
+
+    def test_what_is_no_certificate_is_refused(self) -> None:
+        for content in ("", "[]", '{"certificate": "{}"}', '{"a": 1}'):
+            self.assertRaises(ConfigurationError, self.config, content)
+
+    def test_a_missing_one_is_refused(self) -> None:
+        self.assertRaises(
+            ConfigurationError,
+            parse_config,
+            NODE,
+            "[storage]\ngrid_management = true\n[grid_manager_certificates]\nx = nowhere.json\n",
+        )
+
+    def test_certificates_that_would_not_be_announced_are_refused(self) -> None:
+        error = self.assertRaises(
+            ConfigurationError, self.config, '{"certificate": "{}", "signature": "x"}', "false"
+        )
+        self.assertIn("would not be announced", str(error))
+
+
+class Files(SynchronousTestCase):
+    def test_a_missing_file_says_how_to_make_one(self) -> None:
+        error = self.assertRaises(ConfigurationError, load_config, Path(self.mktemp()))
+        self.assertIn("raic create-node", str(error))
+
+    def test_a_file_that_is_not_utf8_is_refused(self) -> None:
+        node = Path(self.mktemp())
+        node.mkdir()
+        (node / "raic.cfg").write_bytes(b"[node]\nnickname = \xff\n")
+        error = self.assertRaises(ConfigurationError, load_config, node)
+        self.assertIn("UTF-8", str(error))
