@@ -19,7 +19,7 @@ def check_key(key: str) -> None:
 
     :raises ValueError: ``key`` breaks the rule.
     """
-    if not isinstance(key, str) or not is_key(key):
+    if not is_key(key):
         raise ValueError(f"{key!r} is not a key")
 
 

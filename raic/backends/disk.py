@@ -1,0 +1,69 @@
+"""The system calls that the filesystem provider makes, and what their failures mean."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from raic.errors import (
+    AccessDenied,
+    NoSpace,
+    ProviderBusy,
+    ProviderError,
+    ProviderTimedOut,
+    StorageUnusable,
+)
+
+
+class Disk:
+    """The real system calls.  A subclass may record them, refuse them, or simulate a fault."""
+
+    open = staticmethod(os.open)
+    close = staticmethod(os.close)
+    read = staticmethod(os.pread)
+    read_into = staticmethod(os.preadv)
+    write = staticmethod(os.write)
+    fsync = staticmethod(os.fsync)
+    fstat = staticmethod(os.fstat)
+    link = staticmethod(os.link)
+    unlink = staticmethod(os.unlink)
+    mkdir = staticmethod(os.mkdir)
+    stat = staticmethod(os.stat)
+    statvfs = staticmethod(os.statvfs)
+
+    @staticmethod
+    def names(fd: int) -> list[str]:
+        """The names in an open folder."""
+        return os.listdir(fd)
+
+
+_CAUSES: Mapping[int, tuple[type[ProviderError], str]] = MappingProxyType(
+    {
+        errno.ENOSPC: (NoSpace, "free some space on {path}, or set readonly = true"),
+        errno.EDQUOT: (NoSpace, "raise the disk quota of the node's user on {path}"),
+        errno.EFBIG: (NoSpace, "raise the limit on file sizes (ulimit -f, or the file system's)"),
+        errno.EACCES: (AccessDenied, "let the node's user read and write {path} and all below it"),
+        errno.EPERM: (AccessDenied, "let the node's user read and write {path} and all below it"),
+        errno.EROFS: (StorageUnusable, "mount the file system of {path} for reading and writing"),
+        errno.ENOENT: (StorageUnusable, "mount {path} or put it back, then start the node again"),
+        errno.ENOTDIR: (StorageUnusable, "make {path}, and what leads to it, a directory"),
+        errno.EIO: (StorageUnusable, "check the disk under {path}: the kernel's log says more"),
+        errno.EMFILE: (ProviderBusy, "raise the limit on open files (ulimit -n)"),
+        errno.ENFILE: (ProviderBusy, "raise the system's limit on open files (fs.file-max)"),
+        errno.ENOMEM: (ProviderBusy, "give the machine more memory"),
+        errno.ETIMEDOUT: (ProviderTimedOut, "check the network file system under {path}"),
+    }
+)
+
+
+def translated(name: str, operation: str, path: str, error: OSError) -> ProviderError:
+    """The error of ours that says what an ``OSError`` means.
+
+    :param name: the provider's.
+    :param path: the provider's root, for the remedy.
+    """
+    unknown = (StorageUnusable, "check the disk under {path}: the kernel's log says more")
+    kind, remedy = _CAUSES.get(error.errno or 0, unknown)
+    return kind(name, operation, f"{path}: {error.strerror}", remedy.format(path=path))

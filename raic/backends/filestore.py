@@ -1,0 +1,395 @@
+"""Objects as files below one directory: everything that blocks, to be called in workers."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Collection
+from contextlib import suppress
+from itertools import count
+from typing import Final
+
+from attrs import define
+
+from raic.backends.disk import Disk
+from raic.backends.keys import is_key
+from raic.backends.places import NAME_CHARACTERS, OTHERS, Listing, place
+from raic.errors import KeyTaken, ObjectNotFound, OutcomeUnknown, StorageUnusable
+from raic.values import ListedObject, ObjectPage, Space, Stored
+
+PAGE_OBJECTS = 1000
+COMPARE_BYTES = 1024 * 1024
+INCOMING = ",,incoming"
+"""The folder of unfinished files, where the file system knows no nameless ones."""
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_NAMELESS = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
+_NAMED = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+_NO_NAMELESS_FILES: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+
+
+@define(eq=False)
+class OpenFile:
+    """An object open for reading.
+
+    :ivar users: how many reads are under way.
+    :ivar dropped: whether the last of them closes it.
+    """
+
+    fd: int
+    size: int
+    users: int = 0
+    dropped: bool = False
+
+
+@define(eq=False)
+class Incoming:
+    """A file that has no key yet.
+
+    :ivar folder: where its object will be.
+    :ivar path: where that is, below the root.
+    :ivar temporary: where the file is now; None when it has no name at all, so that nothing
+        remains of it once closed.
+    """
+
+    folder: str
+    path: str
+    fd: int
+    temporary: str | None
+
+
+class FileStore:
+    """Files below one directory, which is kept open: nothing is ever found by its path again.
+
+    So a file system cannot be unmounted under a running node, and a directory that was removed
+    or replaced is never made anew: what is asked of it fails.  Methods may be called by several
+    threads; they raise ``OSError`` where they say nothing else.
+
+    :param fsync: whether an object survives a power cut once it is stored.
+    """
+
+    def __init__(self, name: str, path: str, disk: Disk, fsync: bool) -> None:
+        self._name = name
+        self._path = path
+        self._disk = disk
+        self._fsync = fsync
+        self._root = -1
+        self._nameless = True
+        self._known: set[str] = set()  # folders whose own names are durable
+        self._process = os.urandom(8).hex()
+        self._numbers = count()
+
+    def open(self) -> None:
+        """Open the directory, made if only its parent exists, and prove that it can be used."""
+        with suppress(FileExistsError):  # as always but at the first start
+            self._disk.mkdir(self._path, 0o700)
+            if self._fsync:
+                self._sync_folder(os.path.dirname(os.path.abspath(self._path)), None)
+        self._root = self._disk.open(self._path, _DIRECTORY)
+        try:
+            self._known.clear()
+            self._nameless = True
+            self._make_folder(OTHERS)
+            self._nameless = self._can_be_nameless()
+            if not self._nameless:
+                self._make_folder(INCOMING)
+            self._prove()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the directory; nothing else may be under way."""
+        if self._root >= 0:
+            self._disk.close(self._root)
+        self._root = -1
+
+    # Writing
+
+    def put(self, key: str, data: bytes) -> Stored:
+        """Store an object.
+
+        :raises KeyTaken: the key names other bytes.
+        :raises OutcomeUnknown: it was stored, but perhaps not durably.
+        """
+        incoming = self.create(key)
+        try:
+            self.append(incoming, data)
+            self.publish("put_object", incoming)
+        finally:
+            self.discard(incoming)
+        return Stored(key, len(data))
+
+    def create(self, key: str) -> Incoming:
+        """An empty file, to be discarded in the end."""
+        folder, name = place(key)
+        try:
+            self._make_folder(folder)
+            return self._create(folder, name)
+        except FileNotFoundError:
+            # Somebody removed the folder; if it was the root, making it anew fails as well.
+            self._known.discard(folder)
+            self._make_folder(folder)
+            return self._create(folder, name)
+
+    def append(self, incoming: Incoming, data: bytes) -> None:
+        """Write at the end."""
+        written = self._disk.write(incoming.fd, data)
+        while written < len(data):
+            written += self._disk.write(incoming.fd, memoryview(data)[written:])
+
+    def publish(self, operation: str, incoming: Incoming) -> bool:
+        """Give a file its key, durably.
+
+        :return: whether the object is new; False when the key names the same bytes already.
+        :raises KeyTaken: the key names other bytes.
+        :raises OutcomeUnknown: the key was given, but perhaps not durably.
+        """
+        if self._fsync:
+            self._disk.fsync(incoming.fd)
+        try:
+            self._link(incoming)
+        except FileExistsError:
+            self._must_be_same(operation, incoming)
+            return False
+        if self._fsync:
+            try:
+                self._sync_folder(incoming.folder, self._root)
+            except OSError as error:
+                self._unlink_if_possible(incoming.path)
+                raise OutcomeUnknown(
+                    self._name,
+                    operation,
+                    f"{self._path}: {error.strerror}, after the object became visible",
+                    f"check the disk under {self._path}: the kernel's log says more",
+                ) from error
+        return True
+
+    def discard(self, incoming: Incoming) -> None:
+        """Close a file, and remove it unless it was published; never raises."""
+        if incoming.temporary is not None:
+            self._unlink_if_possible(incoming.temporary)
+        # What was published was synced before; the rest is thrown away.
+        with suppress(OSError):
+            self._disk.close(incoming.fd)
+
+    def withdraw(self, key: str) -> None:
+        """Remove an object that was published after all; never raises."""
+        self._unlink_if_possible("/".join(place(key)))
+
+    def clear_interrupted(self, prefix: str) -> int:
+        """Remove the files of other processes that never got their keys.
+
+        :return: how many there were.
+        """
+        wanted = prefix.replace("/", ",")[:NAME_CHARACTERS]
+        cleared = 0
+        for name in self._names(INCOMING):
+            process, _, key = name.partition(" ")
+            if process.split(".")[0] != self._process and key.startswith(wanted):
+                self._disk.unlink(f"{INCOMING}/{name}", dir_fd=self._root)
+                cleared += 1
+        return cleared
+
+    # Reading
+
+    def open_file(self, operation: str, key: str) -> OpenFile:
+        """Open an object.
+
+        :raises ObjectNotFound: there is none.
+        """
+        path = "/".join(place(key))
+        try:
+            fd = self._disk.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._root)
+        except FileNotFoundError:
+            self._must_be_there(operation)
+            raise ObjectNotFound(self._name, operation, f"there is no {key}") from None
+        return OpenFile(fd, self._disk.fstat(fd).st_size)
+
+    def read(self, file: OpenFile, offset: int, length: int) -> bytes:
+        """The bytes of a range that the file has."""
+        length = max(0, min(length, file.size - offset))
+        data = self._disk.read(file.fd, length, offset)
+        while len(data) < length:
+            more = self._disk.read(file.fd, length - len(data), offset + len(data))
+            if not more:
+                break  # somebody cut the file short
+            data += more
+        return data
+
+    def close_file(self, file: OpenFile) -> None:
+        """Close an object; never raises."""
+        with suppress(OSError):  # nothing was written through it
+            self._disk.close(file.fd)
+
+    def list_page(self, prefix: str, token: str | None) -> ObjectPage:
+        """See :meth:`raic.interfaces.IStorageProvider.list_objects`."""
+        self._must_be_there("list_objects")
+        objects: list[ListedObject] = []
+        for key, path in Listing(self._names, prefix, token or ""):
+            if len(objects) == PAGE_OBJECTS:
+                return ObjectPage(tuple(objects), objects[-1].key)
+            size = self._size(path)
+            if size is not None and is_key(key):
+                objects.append(ListedObject(key, size))
+        return ObjectPage(tuple(objects), None)
+
+    def delete(self, keys: Collection[str]) -> frozenset[str]:
+        """See :meth:`raic.interfaces.IStorageProvider.delete_objects`.
+
+        :raises OSError: none of them could be deleted.
+        """
+        failed: set[str] = set()
+        folders: set[str] = set()
+        last: OSError | None = None
+        for key in keys:
+            folder, name = place(key)
+            try:
+                self._disk.unlink(f"{folder}/{name}", dir_fd=self._root)
+                folders.add(folder)
+            except FileNotFoundError:
+                self._must_be_there("delete_objects")
+            except OSError as error:
+                failed.add(key)
+                last = error
+        if last is not None and len(failed) == len(keys):
+            raise last
+        if self._fsync:
+            for folder in folders:
+                self._sync_folder(folder, self._root)
+        return frozenset(failed)
+
+    def space(self, reserved: int) -> Space:
+        """What the file system has left, less ``reserved``."""
+        self._must_be_there("get_space")
+        found = self._disk.statvfs(self._root)
+        return Space(None, max(0, found.f_bavail * found.f_frsize - reserved))
+
+    # The directory itself
+
+    def _must_be_there(self, operation: str) -> None:
+        try:
+            found = self._disk.stat(self._path)
+        except FileNotFoundError:
+            same = False
+        else:
+            same = os.path.samestat(found, self._disk.fstat(self._root))
+        if not same:
+            raise StorageUnusable(
+                self._name,
+                operation,
+                f"{self._path} was removed or replaced",
+                f"mount {self._path} or put it back, then start the node again",
+            )
+
+    def _can_be_nameless(self) -> bool:
+        try:
+            probe = self._create(OTHERS, f"{self._process}.nameless")
+        except OSError as error:
+            if error.errno not in _NO_NAMELESS_FILES:
+                raise
+            return False
+        try:
+            self._link(probe)
+            self._disk.unlink(probe.path, dir_fd=self._root)
+        except FileNotFoundError:
+            return False  # /proc is not mounted
+        finally:
+            self.discard(probe)
+        return True
+
+    def _prove(self) -> None:
+        key = f"{self._process}.probe"
+        self._names(".")
+        self.put(key, b"can this be written?")
+        self.delete([key])
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            fd = self._disk.open(folder, _DIRECTORY, dir_fd=self._root)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        try:
+            return self._disk.names(fd)
+        finally:
+            self._disk.close(fd)
+
+    def _size(self, path: str) -> int | None:
+        """The size of a file; None when it is gone or something else."""
+        try:
+            found = self._disk.stat(path, dir_fd=self._root, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def _make_folder(self, folder: str) -> None:
+        if folder in self._known:
+            return
+        parent, path = ".", ""
+        for part in folder.split("/"):
+            path = f"{path}/{part}" if path else part
+            # One that exists was perhaps made a moment ago, by another thread or a process that
+            # is gone: it is known to be durable only once this thread has synced its parent.
+            with suppress(FileExistsError):
+                self._disk.mkdir(path, 0o700, dir_fd=self._root)
+            if self._fsync:
+                self._sync_folder(parent, self._root)
+            parent = path
+        self._known.add(folder)
+
+    def _sync_folder(self, path: str, root: int | None) -> None:
+        fd = self._disk.open(path, _DIRECTORY, dir_fd=root)
+        try:
+            self._disk.fsync(fd)
+        finally:
+            self._disk.close(fd)
+
+    def _create(self, folder: str, name: str) -> Incoming:
+        path = f"{folder}/{name}"
+        if self._nameless:
+            fd = self._disk.open(folder, _NAMELESS, 0o600, dir_fd=self._root)
+            return Incoming(folder, path, fd, None)
+        begin = path.removeprefix(OTHERS + "/").replace("/", ",")[:NAME_CHARACTERS]
+        temporary = f"{INCOMING}/{self._process}.{next(self._numbers)} {begin}"
+        fd = self._disk.open(temporary, _NAMED, 0o600, dir_fd=self._root)
+        return Incoming(folder, path, fd, temporary)
+
+    def _link(self, incoming: Incoming) -> None:
+        if incoming.temporary is None:
+            # The documented way to name a nameless file without privileges: open(2), O_TMPFILE.
+            self._disk.link(
+                f"/proc/self/fd/{incoming.fd}",
+                incoming.path,
+                dst_dir_fd=self._root,
+                follow_symlinks=True,
+            )
+        else:
+            self._disk.link(
+                incoming.temporary,
+                incoming.path,
+                src_dir_fd=self._root,
+                dst_dir_fd=self._root,
+                follow_symlinks=False,
+            )
+
+    def _must_be_same(self, operation: str, incoming: Incoming) -> None:
+        fd = self._disk.open(incoming.path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._root)
+        try:
+            offset = 0
+            while ours := self._disk.read(incoming.fd, COMPARE_BYTES, offset):
+                if ours != self._disk.read(fd, COMPARE_BYTES, offset):
+                    break
+                offset += len(ours)
+            if ours or self._disk.read(fd, 1, offset):
+                raise KeyTaken(self._name, operation, f"{incoming.path} holds another object")
+            if self._fsync:
+                self._disk.fsync(fd)
+                self._sync_folder(incoming.folder, self._root)
+        finally:
+            self._disk.close(fd)
+
+    def _unlink_if_possible(self, path: str) -> None:
+        # Where it fails the caller is failing already, or the file is cleared at the next start.
+        with suppress(OSError):
+            self._disk.unlink(path, dir_fd=self._root)

@@ -1,0 +1,157 @@
+"""An object on its way into a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from raic.backends.filestore import FileStore, Incoming
+from raic.errors import StorageUnusable
+from raic.interfaces import IObjectUpload
+from raic.values import Stored
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs a blocking call in a worker, its errors translated."""
+
+    def __call__(
+        self, operation: str, function: Callable[[], T], *, stopping: bool = False
+    ) -> Deferred[T]:
+        """:param stopping: whether the call may also be made while the provider stops."""
+
+
+@implementer(IObjectUpload)
+class FileUpload:
+    """Writes a file and gives it its key in the end.
+
+    :param name: the provider's.
+    :param ended: called once, when there is nothing left to abort.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: FileStore,
+        run: Run,
+        ended: Callable[[FileUpload], None],
+        key: str,
+        size: int,
+    ) -> None:
+        self._name = name
+        self._store = store
+        self._run = run
+        self._ended = ended
+        self._key = key
+        self._size = size
+        self._written = 0
+        # The next two belong to the worker while a call is under way.
+        self._incoming: Incoming | None = None
+        self._is_new = False
+        self._busy = False
+        self._dead = False
+        self._finished = False
+        self._aborting: list[Deferred[None]] | None = None
+
+    def write(self, data: bytes) -> Deferred[None]:
+        """See :class:`raic.interfaces.IObjectUpload`."""
+        if self._dead:
+            return fail(self._over("write"))
+        self._written += len(data)
+        if self._written > self._size:
+            return succeed(None)  # finish will refuse
+        return self._do("write", partial(self._append, data))
+
+    def finish(self) -> Deferred[Stored]:
+        """See :class:`raic.interfaces.IObjectUpload`."""
+        if self._dead:
+            return fail(self._over("finish"))
+        if self._written != self._size:
+            wrong = ValueError(f"{self._written} bytes were written, not {self._size}")
+            return self.abort().addCallback(lambda _: fail(wrong))
+        return self._do("finish", self._publish).addCallback(self._published)
+
+    def abort(self) -> Deferred[None]:
+        """See :class:`raic.interfaces.IObjectUpload`."""
+        if self._finished:
+            return succeed(None)
+        self._dead = True
+        done: Deferred[None] = Deferred()
+        if self._aborting is None:
+            self._aborting = [done]
+            if not self._busy:
+                self._discard()
+        else:
+            self._aborting.append(done)
+        return done
+
+    def _over(self, operation: str) -> StorageUnusable:
+        return StorageUnusable(self._name, operation, "the upload has ended")
+
+    def _do(self, operation: str, function: Callable[[], T]) -> Deferred[T]:
+        self._busy = True
+        return self._run(operation, function).addBoth(self._settled)
+
+    def _settled(self, result: T | Failure) -> T | Failure:
+        self._busy = False
+        if isinstance(result, Failure):
+            self._dead = True
+        if self._aborting is not None:
+            self._discard()
+        return result
+
+    def _published(self, _: None) -> Stored | Deferred[Stored]:
+        if self._aborting is not None:
+            return self.abort().addCallback(lambda _: fail(self._over("finish")))
+        self._dead = self._finished = True
+        self._ended(self)
+        return Stored(self._key, self._size)
+
+    def _discard(self) -> None:
+        if self._incoming is None and not self._is_new:
+            self._discarded(None)
+        else:
+            self._run("abort", self._remove, stopping=True).addBoth(self._discarded)
+
+    def _discarded(self, _: object) -> None:
+        self._finished = True
+        self._ended(self)
+        waiting, self._aborting = self._aborting, []
+        for done in waiting or ():
+            done.callback(None)
+
+    # In workers
+
+    def _append(self, data: bytes) -> None:
+        try:
+            if self._incoming is None:
+                self._incoming = self._store.create(self._key)
+            self._store.append(self._incoming, data)
+        except BaseException:
+            self._close()
+            raise
+
+    def _publish(self) -> None:
+        try:
+            if self._incoming is None:
+                self._incoming = self._store.create(self._key)
+            self._is_new = self._store.publish("finish", self._incoming)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        if self._incoming is not None:
+            self._store.discard(self._incoming)
+            self._incoming = None
+
+    def _remove(self) -> None:
+        self._close()
+        if self._is_new:
+            self._store.withdraw(self._key)
+            self._is_new = False
