@@ -116,10 +116,14 @@ class RaicNode(_Node):
         path = self.folder / "raic.cfg"
         path.write_text(_with_settings(path.read_text(), settings))
 
-    def start(self, *options: str) -> None:
+    def begin(self) -> None:
+        """Start it, and return at once."""
+        self.program = Program([installed("raic"), "run", self.folder], self.log())
+
+    def start(self) -> None:
         """Start it, and return when it says that it is ready."""
-        self.program = Program([installed("raic"), "run", *options, self.folder], self.log())
-        self.program.wait_for_output("storage node is ready", START_SECONDS)
+        self.begin()
+        self.running().wait_for_output("storage node is ready", START_SECONDS)
 
     def servers_yaml(self) -> ServersYaml:
         """The entry that the node itself wrote for its clients."""
@@ -150,10 +154,14 @@ class TahoeStorageNode(_Node):
             ]
         )
 
+    def begin(self) -> None:
+        """Start it, and return at once."""
+        self.program = Program([installed("tahoe"), "run", self.folder], self.log())
+
     def start(self) -> None:
         """Start it, and return when its FURL exists and it says that it runs."""
-        self.program = Program([installed("tahoe"), "run", self.folder], self.log())
-        self.program.wait_for_output("client running", START_SECONDS)
+        self.begin()
+        self.running().wait_for_output("client running", START_SECONDS)
 
     def servers_yaml(self) -> ServersYaml:
         """An entry made of its FURL and certificate: Tahoe writes none itself."""
@@ -281,6 +289,12 @@ class TahoeClient(_Node):
         """Run a ``tahoe`` command for this node; its standard output."""
         command = [installed("tahoe"), "--node-directory", self.folder, *arguments]
         return run(command, 120.0, expected, stdin)
+
+
+def nurl_of(servers: ServersYaml) -> str:
+    """The HTTP address of the one server in an entry."""
+    (entry,) = servers.values()
+    return str(entry["ann"]["anonymous-storage-NURLs"][0])
 
 
 def foolscap_only(servers: ServersYaml) -> ServersYaml:
