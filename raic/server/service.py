@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, gatherResults
@@ -35,7 +35,10 @@ from raic.values import (
 )
 
 BUSY_WAITS = (0.1, 0.2, 0.4, 0.8)
-"""How long an allocation waits, in seconds, each time it finds no memory, before it declines."""
+"""How long an allocation waits, in seconds, each time it finds no memory, before it declines.
+
+All shares of one request share these waits.
+"""
 
 
 @frozen
@@ -115,12 +118,15 @@ class StorageService:
         held = frozenset(await self._index.get_bucket(storage_index))
         allocated: dict[int, IBucketUpload] = {}
         begun: list[IBucketUpload] = []
+        waits = iter(BUSY_WAITS)
         for shnum in sorted(shnum for shnum in shnums if 0 <= shnum < MAX_SHARES):
             if shnum in held:
                 continue
             upload = self.uploads.find(storage_index, shnum, upload_secret)
             if upload is None:
-                upload = await self._begin(storage_index, shnum, size, secrets, upload_secret)
+                upload = await self._begin(
+                    storage_index, shnum, size, secrets, upload_secret, waits
+                )
                 if upload is not None:
                     begun.append(upload)
             if upload is not None:
@@ -136,15 +142,17 @@ class StorageService:
         size: int,
         secrets: LeaseSecrets,
         upload_secret: bytes | None,
+        waits: Iterator[float],
     ) -> IBucketUpload | None:
         """The upload, or None where it may not or cannot begin."""
-        for wait in BUSY_WAITS:
-            if self.uploads.holds(storage_index, shnum) or size > self._available():
-                return None
+        while not self.uploads.holds(storage_index, shnum) and size <= self._available():
             try:
                 return self._start(storage_index, shnum, size, secrets, upload_secret)
             except ServiceBusy:
-                await deferLater(self._clock, wait)
+                wait = next(waits, None)
+            if wait is None:
+                return None
+            await deferLater(self._clock, wait)
             if shnum in await self._index.get_bucket(storage_index):
                 return None
         return None
