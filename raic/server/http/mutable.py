@@ -1,0 +1,65 @@
+"""The endpoints of mutable shares, and the corruption advisories of both kinds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from raic.errors import NoSuchShare
+from raic.server.http.authorization import WRITE_ENABLER
+from raic.server.http.face import StorageFace, bodiless
+from raic.server.http.general import LEASE, lease_secrets
+from raic.server.http.messages import ADVISORY, READ_TEST_WRITE, read_vectors, share_vectors
+from raic.server.http.request import StorageRequest
+from raic.server.http.routes import Begin, Endpoint
+from raic.values import ReadTestWriteResult
+
+
+def _read_test_write(face: StorageFace, request: StorageRequest, length: int | None) -> None:
+    def write(message: Any) -> Deferred[None]:
+        writing = face.service.read_test_write(
+            request.storage_index,
+            request.secrets[WRITE_ENABLER],
+            lease_secrets(request.secrets),
+            share_vectors(message),
+            read_vectors(message),
+        )
+        return writing.addCallback(done)
+
+    def done(result: ReadTestWriteResult) -> None:
+        data = {shnum: list(texts) for shnum, texts in result.data.items()}
+        face.send(request, {"success": result.success, "data": data})
+
+    face.receive(request, length, READ_TEST_WRITE, write)
+
+
+def _list(face: StorageFace, request: StorageRequest) -> Deferred[None]:
+    listing = face.service.list_slot_shares(request.storage_index)
+    return listing.addCallback(lambda shnums: face.send(request, set(shnums)))
+
+
+def _advise(kind: str) -> Begin:
+    def begin(face: StorageFace, request: StorageRequest, length: int | None) -> None:
+        def advise(message: Any) -> Deferred[None]:
+            advising = face.service.advise_corrupt_share(
+                kind, request.storage_index, request.shnum, message["reason"]
+            )
+            return advising.addCallback(advised)
+
+        face.receive(request, length, ADVISORY, advise)
+
+        def advised(known: bool) -> None:
+            if not known:
+                raise NoSuchShare("no such share")
+            request.answer(200)
+
+    return begin
+
+
+READ_TEST_WRITE_ENDPOINT = Endpoint(
+    "read, test and write", _read_test_write, LEASE | {WRITE_ENABLER}, sends_message=True
+)
+LIST = Endpoint("list mutable shares", bodiless(_list), sends_message=True)
+ADVISE_IMMUTABLE = Endpoint("advise of an immutable share's corruption", _advise("immutable"))
+ADVISE_MUTABLE = Endpoint("advise of a mutable share's corruption", _advise("mutable"))
