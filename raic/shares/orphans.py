@@ -1,0 +1,101 @@
+"""Finds objects that no one refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from attrs import evolve, frozen
+from twisted.internet.interfaces import IReactorTime
+
+from raic.deferreds import async_to_deferred
+from raic.interfaces import IIndex, IStorageProvider
+from raic.shares.ages import UNKNOWN_SECONDS
+from raic.shares.keys import CHUNKS, SHARES, SLOTS, VersionKey, parse_key
+from raic.shares.listing import folder, pages
+from raic.values import Garbage, ListedObject
+
+
+@frozen
+class OrphanReport:
+    """What a search found.
+
+    :ivar listed: how many objects there are.
+    :ivar orphans: how many nobody referred to; they are garbage now.
+    :ivar kept: how many were spared because older versions of their slots are still there.
+    :ivar foreign: how many are not named as this node names objects; they are left alone.
+    """
+
+    listed: int = 0
+    orphans: int = 0
+    kept: int = 0
+    foreign: int = 0
+
+
+@async_to_deferred
+async def find_orphans(
+    provider: IStorageProvider, index: IIndex, clock: IReactorTime
+) -> OrphanReport:
+    """Make garbage of the objects that nothing refers to; they stay for another day.
+
+    Needed after an unclean stop on a provider with ``ILocalListing``, where intents are not on
+    disk, and after a rebuild.  May run beside everything else: each page is listed first and
+    looked up afterwards, so what is being written is known by then.
+
+    :return: fires with what was found; fails with a ``ProviderError`` or an ``IndexFailure``, and
+        may simply be repeated.
+    """
+    search = _Search(provider, index, clock)
+    for prefix in (SHARES, CHUNKS, SLOTS):
+        async for page in pages(provider, prefix):
+            await search.look_at(page)
+    return search.report
+
+
+class _Search:
+    def __init__(self, provider: IStorageProvider, index: IIndex, clock: IReactorTime) -> None:
+        self._provider = provider
+        self._index = index
+        self._clock = clock
+        self.report = OrphanReport()
+
+    async def look_at(self, page: Collection[ListedObject]) -> None:
+        ours = [listed.key for listed in page if parse_key(listed.key) is not None]
+        unknown = await self._index.unknown_keys(ours)
+        kept = await self._tombstones_perhaps(unknown) if unknown else frozenset()
+        orphans = unknown - kept
+        if orphans:
+            until = int(self._clock.seconds()) + UNKNOWN_SECONDS
+            await self._index.release([Garbage(key, until) for key in sorted(orphans)])
+        report = self.report
+        self.report = evolve(
+            report,
+            listed=report.listed + len(page),
+            orphans=report.orphans + len(orphans),
+            kept=report.kept + len(kept),
+            foreign=report.foreign + len(page) - len(ours),
+        )
+
+    async def _tombstones_perhaps(self, unknown: frozenset[str]) -> frozenset[str]:
+        """Those that must outlive other objects.
+
+        Where a slot is gone, the newest version that is still there may be the tombstone that
+        keeps the older ones from coming back at a restore.  It is an orphan like others once it
+        is the last.
+        """
+        parsed = [parse_key(key) for key in unknown]
+        slots = {key.storage_index for key in parsed if type(key) is VersionKey}
+        kept = set()
+        for storage_index in slots:
+            if await self._index.get_slot(storage_index) is None:
+                versions = await self._versions(storage_index)
+                newest = max(versions, key=lambda key: (key.version, key.txn), default=None)
+                if newest is not None and len(versions) > 1:
+                    kept.add(str(newest))
+        return unknown.intersection(kept)
+
+    async def _versions(self, storage_index: bytes) -> list[VersionKey]:
+        found = []
+        async for page in pages(self._provider, folder(SLOTS, storage_index)):
+            parsed = (parse_key(listed.key) for listed in page)
+            found += [key for key in parsed if isinstance(key, VersionKey)]
+        return found
