@@ -1,0 +1,1 @@
+"""Measurements, and small runs of each that show that they work."""

@@ -1,0 +1,120 @@
+"""Compares RAIC with Tahoe's own storage node: ``python -m tests.benchmarks.versus_tahoe``.
+
+Every server is a process of its own on loopback, driven by the same thin client.  Within a round
+the servers take turns row by row; each round has fresh servers; a figure is the median over the
+rounds.  A ratio above 1 says that RAIC is better, in rates as in times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from attrs import Factory, define
+
+from tests.benchmarks.contenders import CONTENDERS, TAHOE, Row, fsync_seconds, rows
+from tests.end_to_end.harness import StorageNode
+
+WIDTH = 34
+
+
+@define
+class Results:
+    """Every value measured, by row and server, and the disk's time for an fsync."""
+
+    rows: list[Row]
+    servers: list[str]
+    values: dict[str, dict[str, list[float]]] = Factory(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
+    fsync: list[float] = Factory(list)
+
+    def figure(self, row: Row, server: str) -> float:
+        """The median of a row for a server."""
+        return median(self.values[row.name][server])
+
+    def ratio(self, row: Row, server: str) -> float:
+        """How many times better than Tahoe."""
+        ours, theirs = self.figure(row, server), self.figure(row, TAHOE)
+        return theirs / ours if row.smaller_is_better else ours / theirs
+
+
+def measure(results: Results, rounds: int, seconds: float, folder: Path) -> None:
+    """Fill in the values.
+
+    :param seconds: for how long operations are begun, in one measurement.
+    """
+    for number in range(rounds):
+        nodes = {
+            name: CONTENDERS[name](folder / f"{number}-{at}")
+            for at, name in enumerate(results.servers)
+        }
+        try:
+            for node in nodes.values():
+                node.start()
+            _one_round(results, number, nodes, seconds)
+        finally:
+            for node in nodes.values():
+                node.stop()
+        results.fsync.append(fsync_seconds(folder))
+
+
+def _one_round(
+    results: Results, number: int, nodes: dict[str, StorageNode], seconds: float
+) -> None:
+    turn = number % len(results.servers)
+    for row in results.rows:
+        for name in results.servers[turn:] + results.servers[:turn]:
+            os.sync()  # nobody pays for what another one left to be written
+            results.values[row.name][name].append(row.measure(nodes[name], seconds))
+
+
+def table(results: Results) -> Iterable[str]:
+    """The lines of the report."""
+    others = [name for name in results.servers if name != TAHOE]
+    yield f"{'':{WIDTH}}{TAHOE:>12}" + "".join(f"{name:>22}{'ratio':>7}" for name in others)
+    for row in results.rows:
+        line = f"{row.name:{WIDTH}}{_figure(row, results.figure(row, TAHOE)):>12}"
+        for name in others:
+            line += f"{_figure(row, results.figure(row, name)):>22}{results.ratio(row, name):7.2f}"
+        yield line
+    yield f"the disk's fsync of 1 KiB: {median(results.fsync) * 1e3:.3f} ms"
+    yield "xN: over N connections; a rate, or with one connection the median time of an operation"
+
+
+def _figure(row: Row, value: float) -> str:
+    return f"{value:.2f} ms" if row.smaller_is_better else f"{value:.0f} {row.unit}"
+
+
+def _arguments(given: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.versus_tahoe")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.8, help="per measurement")
+    parser.add_argument("--only", default="", help="rows whose names contain this text")
+    parser.add_argument("--skip-foolscap", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print every value")
+    parser.add_argument("--folder", default=None, help="where the nodes are made")
+    return parser.parse_args(given)
+
+
+def main(given: Sequence[str]) -> str:
+    """Measure; the report."""
+    arguments = _arguments(given)
+    chosen = [row for row in rows(not arguments.skip_foolscap) if arguments.only in row.name]
+    results = Results(chosen, list(CONTENDERS))
+    with TemporaryDirectory(prefix="raic-benchmark-", dir=arguments.folder) as folder:
+        measure(results, arguments.rounds, arguments.seconds, Path(folder))
+    if arguments.json:
+        return json.dumps({"fsync": results.fsync, "values": results.values})
+    return "\n".join(table(results))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(main(sys.argv[1:]) + "\n")
