@@ -17,9 +17,10 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import frozen
+from foolscap.banana import int2b128
 from foolscap.broker import Broker
 from foolscap.eventual import eventually
-from foolscap.tokens import Violation
+from foolscap.tokens import STRING, Violation
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -54,7 +55,13 @@ STALL_SECONDS = 300.0
 """How long a peer may leave its answers unread."""
 
 MAX_REFERENCES = 10_000
+"""How many objects of the peer's are remembered."""
+
 MAX_NAME = 4096
+"""The longest name and address of one."""
+
+READ_BYTES = 256 * 1024
+"""How much is read from the socket at a time: four times Twisted's own, and a tenth quicker."""
 
 
 @frozen
@@ -87,6 +94,7 @@ class BoundedBroker(Broker):
 
     _log = Logger()
     transport: Any  # TCP with TLS, or a loopback that has no flow control
+    tub: Any
 
     def __init__(self, limits: ConnectionLimits, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -110,6 +118,7 @@ class BoundedBroker(Broker):
         transport: Any = self.transport
         if ITCPTransport.providedBy(transport):
             self.transport.registerProducer(self, True)
+            self.transport.bufferSize = READ_BYTES
             self._producing = True
 
     def finish(self, why: Failure) -> None:
@@ -207,6 +216,28 @@ class BoundedBroker(Broker):
         if len(self.yourReferenceByCLID) >= MAX_REFERENCES:
             raise Violation("too many references")
         return super().getTrackerForYourReference(clid, interfaceName, url)
+
+    # Answers
+
+    def getTrackerForMyReference(self, puid: int, obj: Any) -> Any:
+        """Number an object that is about to be sent.
+
+        Only what was registered has an address; to make one for every upload and share would
+        take longer than all else about them, and let other connections reach them.
+        """
+        tracker = super().getTrackerForMyReference(puid, obj)
+        if obj not in self.tub.referenceToName:
+            tracker.tub = None
+        return tracker
+
+    def sendToken(self, obj: Any) -> None:
+        """Send one token; without looking long strings up in a table of short ones."""
+        if isinstance(obj, bytes) and len(obj) > SMALL_ANSWER:
+            int2b128(len(obj), self.transport.write)
+            self.transport.write(STRING)
+            self.transport.write(obj)
+        else:
+            super().sendToken(obj)
 
     # Calls
 
