@@ -99,8 +99,8 @@ class Worker:
         self._random = random
         self._kinds: Mapping[str, tuple[int, Callable[[ThinHTTPClient], None]]] = {
             "small shares": (40, self._small),
-            "large shares": (5, self._large),
-            "unfinished uploads": (8, self._unfinished),
+            "large shares": (3, self._large),
+            "unfinished uploads": (6, self._unfinished),
             "slots created": (15, self._create),
             "slots updated": (22, self._update),
             "slots deleted": (3, self._delete),

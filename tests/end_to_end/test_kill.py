@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ import pytest
 from attrs import Factory, define
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.end_to_end.aged import Aged, let_age
 from tests.end_to_end.harness import RaicNode, nurl_of
 from tests.end_to_end.load import Findings, Ledger, Worker, verify, verify_all
 from tests.end_to_end.thin import ThinHTTPClient
@@ -72,6 +74,13 @@ class Campaign:
         """How much of each kind of work was acknowledged."""
         return sum((ledger.acknowledged for ledger in self.ledgers), Counter())
 
+    def leased(self) -> set[bytes]:
+        """The storage indexes that must have a lease."""
+        return {
+            *(upload.storage_index for each in self.ledgers for upload in each.uploads),
+            *(slot.storage_index for each in self.ledgers for slot in each.slots if slot.shares),
+        }
+
     def figures(self) -> str:
         """For the report."""
         done = self.acknowledged()
@@ -83,6 +92,14 @@ class Campaign:
             f" outcome of a write that was not answered; wrong: {len(self.findings.wrong)}\n"
             f"  restart: median {median(self.restarts):.2f} s, longest {max(self.restarts):.2f} s\n"
         )
+
+
+def figures(aged: Aged) -> str:
+    """For the report."""
+    return (
+        f"  once the garbage had aged: {aged.collected} objects deleted, {aged.objects} left, of"
+        f" which the index does not know {len(aged.unknown)}\n"
+    )
 
 
 @pytest.mark.service
@@ -109,6 +126,18 @@ class KillTests(SynchronousTestCase):
         with campaign.connect() as client:
             for ledger in campaign.ledgers:
                 verify_all(client, ledger, campaign.findings)
-        with self.terminal.disabled():
-            sys.stdout.write(campaign.figures())
         self.assertEqual(campaign.findings.wrong, [])
+        self.node.kill()
+        aged = self._let_age(campaign)
+        with self.terminal.disabled():
+            sys.stdout.write(campaign.figures() + figures(aged))
+
+    def _let_age(self, campaign: Campaign) -> Aged:
+        """No object may be left that the index does not know, and every lease must be there."""
+        leased = campaign.leased()
+        now = time.time()  # noqa: TID251 - to go on from where the node's own clock was
+        aged = self.successResultOf(let_age(self.node.folder, now, leased))
+        self.assertEqual(aged.unknown, frozenset())
+        self.assertEqual(aged.waiting, ())
+        self.assertEqual([each.hex() for each, ends in aged.leases.items() if ends < now], [])
+        return aged
