@@ -53,7 +53,9 @@ class Window:
                 break
             piece = self._pieces[place]
             low, high = max(start, offset), min(start + len(piece), end)
-            if piece[low - start : high - start] != data[low - offset : high - offset]:
+            if low < high and (
+                piece[low - start : high - start] != data[low - offset : high - offset]
+            ):
                 return False
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from random import Random
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,11 +26,8 @@ INDEX_B = bytes(range(16, 32))
 
 
 def pattern(length: int, seed: int = 1) -> bytes:
-    """Bytes in which no two places look alike."""
-    words = (length + 3) // 4
-    return b"".join(
-        (seed + word * 2654435761 & 0xFFFFFFFF).to_bytes(4, "big") for word in range(words)
-    )[:length]
+    """Bytes in which no two places look alike, always the same."""
+    return Random(seed).randbytes(length)
 
 
 class StoreTestCase(SynchronousTestCase):
