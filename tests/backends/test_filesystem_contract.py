@@ -1,0 +1,96 @@
+"""The contract, by every kind of filesystem provider."""
+
+from __future__ import annotations
+
+from twisted.internet import reactor
+from twisted.internet.task import Clock
+
+from raic.backends.disk import Disk
+from raic.backends.filesystem import FilesystemProvider
+from raic.interfaces import IStorageProvider, IWorkers
+from raic.workers import InlineWorkers, ThreadWorkers
+from tests.backends.disks import DiskWithoutProc, OldDisk, ShortDisk
+from tests.contracts.driving import Driven, ReactorSuite, SynchronousSuite
+from tests.contracts.provider import ProviderContract
+from tests.contracts.provider_model import ModelContract
+
+
+class FilesystemContract(ProviderContract, Driven):
+    """Sets up providers on folders of their own."""
+
+    fsync = False
+
+    def make_workers(self) -> IWorkers:
+        return InlineWorkers()
+
+    def make_disk(self) -> Disk:
+        return Disk()
+
+    def make_provider(self) -> IStorageProvider:
+        return self.provider_at(self.mktemp())
+
+    def provider_at(self, path: str) -> FilesystemProvider:
+        return FilesystemProvider(
+            path,  # its name: a restarted one is found by it
+            path,
+            self.make_workers(),
+            Clock(),
+            fsync=self.fsync,
+            disk=self.make_disk(),
+        )
+
+    def restarted(self, provider: IStorageProvider) -> IStorageProvider:
+        return self.provider_at(provider.name)
+
+
+class InlineTests(FilesystemContract, ModelContract, SynchronousSuite):
+    """Without threads and without syncing."""
+
+
+class SyncedTests(FilesystemContract, SynchronousSuite):
+    """With syncing."""
+
+    fsync = True
+    many = 1_001
+
+
+class NamedFilesTests(FilesystemContract, ModelContract, SynchronousSuite):
+    """Where unfinished files need names."""
+
+    def make_disk(self) -> Disk:
+        return OldDisk()
+
+
+class WithoutProcTests(FilesystemContract, SynchronousSuite):
+    """Where nameless files exist but cannot be named."""
+
+    many = 1_001
+
+    def make_disk(self) -> Disk:
+        return DiskWithoutProc()
+
+
+class ShortTests(FilesystemContract, SynchronousSuite):
+    """Where a read or write does less than was asked."""
+
+    large = 1_100_001
+    many = 1_001
+
+    def make_disk(self) -> Disk:
+        return ShortDisk()
+
+
+class ThreadTests(FilesystemContract, ReactorSuite):
+    """With threads and without syncing."""
+
+    def make_workers(self) -> IWorkers:
+        workers = ThreadWorkers(reactor, 4, "tested")
+        self.addCleanup(workers.stop)
+        return workers
+
+
+class SyncedThreadTests(ThreadTests):
+    """With threads and syncing."""
+
+    fsync = True
+    many = 1_001
