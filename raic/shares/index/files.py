@@ -72,7 +72,9 @@ def replace_index(made: str | os.PathLike[str], path: str | os.PathLike[str]) ->
                 os.replace(f"{target}{suffix}", f"{old}{suffix}")
     _remove_sidecars(target)
     _sync(target.parent)
-    os.replace(source, target)
+    for suffix in ("-wal", ""):
+        if os.path.exists(f"{source}{suffix}"):
+            os.replace(f"{source}{suffix}", f"{target}{suffix}")
     _sync(target.parent)
     return old if kept else None
 

@@ -1,0 +1,159 @@
+"""The group commit: what is asked together is committed together, and fails alone."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from raic.errors import IndexFull, IndexStopped, VersionConflict
+from raic.shares.index import create_index, open_index
+from raic.values import Garbage
+from tests.contracts.index_values import (
+    INDEX_A,
+    INDEX_B,
+    NOW,
+    inline,
+    make_lease,
+    make_share,
+    make_version,
+)
+from tests.shares.index.instruments import Instruments, PumpedReactor, disk_full, io_error
+
+
+class GroupCommitTests(SynchronousTestCase):
+    """An index whose writer's thread reports to a reactor that waits to be told."""
+
+    def setUp(self) -> None:
+        self.reactor = PumpedReactor()
+        self.instruments = Instruments()
+        self.fatal: list[Exception] = []
+        self.path = self.mktemp()
+        create_index(self.path, 1)
+        self.index = open_index(
+            self.path,
+            Clock(),
+            self.reactor,
+            local_listing=False,
+            on_fatal=self.fatal.append,
+            factory=self.instruments.factory,
+        )
+        self.addCleanup(self.close)
+        self.first = self.index.commit_share(make_share(), make_lease())
+        self.reactor.wait()
+        self.instruments.commits = 0
+
+    def close(self) -> None:
+        closing = self.index.close()
+        while not closing.called:
+            self.reactor.pump()
+
+    def finish_first(self) -> None:
+        """Have the first operation delivered, and the group that gathered meanwhile begun."""
+        self.reactor.pump()
+        self.successResultOf(self.first)
+
+    def test_what_was_asked_meanwhile_is_one_transaction_and_one_delivery(self) -> None:
+        asked = [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(20)]
+        self.finish_first()
+        for one in asked:
+            self.assertNoResult(one)
+        self.reactor.pump()
+        self.assertEqual([self.successResultOf(one) for one in asked], [True] * 20)
+        self.assertEqual(self.instruments.commits, 1)
+        self.assertEqual(len(self.successResultOf(self.index.get_leases(INDEX_A))), 20)
+
+    def test_an_operation_alone_does_not_wait(self) -> None:
+        self.finish_first()
+        alone = self.index.renew_lease(INDEX_B, make_lease())
+        self.reactor.pump()
+        self.assertFalse(self.successResultOf(alone))
+
+    def test_a_conflict_fails_alone(self) -> None:
+        version = make_version(self.index.next_version(), [inline()])
+        before = self.index.renew_lease(INDEX_A, make_lease(7))
+        conflicts: list[Deferred[None]] = [
+            self.index.commit_share(make_share(number=1), make_lease(8)),
+            self.index.commit_slot(version, version.version, make_lease(9), NOW),
+        ]
+        after = self.index.commit_share(make_share(INDEX_B), make_lease())
+        self.finish_first()
+        self.reactor.pump()
+        for conflict in conflicts:
+            self.failureResultOf(conflict, VersionConflict)
+        self.assertTrue(self.successResultOf(before))
+        self.successResultOf(after)
+        self.assertEqual(self.instruments.commits, 1)
+        self.assertEqual(len(self.successResultOf(self.index.get_leases(INDEX_A))), 2)
+        self.assertEqual(set(self.successResultOf(self.index.get_bucket(INDEX_B))), {0})
+
+    def test_an_operation_that_fails_half_way_is_undone_alone(self) -> None:
+        before = self.index.release([Garbage("before", NOW)])
+        surprise = self.index.release([Garbage("half", NOW), Garbage("bad", 2**63)])
+        conflict = self.index.commit_share(make_share(number=1), make_lease(8))
+        after = self.index.release([Garbage("after", NOW)])
+        self.finish_first()
+        self.reactor.pump()
+        self.failureResultOf(surprise, OverflowError)
+        self.failureResultOf(conflict, VersionConflict)
+        self.successResultOf(before)
+        self.successResultOf(after)
+        self.assertEqual(self.successResultOf(self.index.get_totals()).garbage, 2)
+
+    def test_a_full_disk_refuses_the_whole_group_and_no_later_one(self) -> None:
+        asked = [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(3)]
+        self.instruments.before_commit = disk_full
+        self.finish_first()
+        self.reactor.pump()
+        for one in asked:
+            self.failureResultOf(one, IndexFull)
+        self.instruments.before_commit = lambda: None
+        later = self.index.renew_lease(INDEX_A, make_lease())
+        self.reactor.pump()
+        self.assertTrue(self.successResultOf(later))
+        self.assertEqual(self.successResultOf(self.index.get_totals()).leases, 1)
+        self.assertEqual(self.fatal, [])
+
+    def test_a_failed_commit_stops_its_group_and_all_that_wait(self) -> None:
+        group = [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(3)]
+        told: list[int] = []
+        for one in group:
+            one.addBoth(lambda failure: (told.append(len(self.fatal)), failure)[1])
+        self.instruments.before_commit = io_error
+        self.finish_first()
+        waiting = [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(3)]
+        self.reactor.pump()
+        for one in group + waiting:
+            self.failureResultOf(one, IndexStopped)
+        self.failureResultOf(self.index.reserve(["a"]), IndexStopped)
+        self.assertEqual(len(self.fatal), 1)
+        self.assertEqual(told, [1] * 3, "the node is told before any caller")
+
+    def test_closing_waits_for_what_was_asked(self) -> None:
+        asked = self.index.renew_lease(INDEX_A, make_lease(5))
+        closing = self.index.close()
+        self.failureResultOf(self.index.renew_lease(INDEX_A, make_lease(6)), IndexStopped)
+        self.finish_first()
+        self.assertNoResult(closing)
+        self.reactor.pump()
+        self.assertTrue(self.successResultOf(asked))
+        self.successResultOf(closing)
+
+    def test_a_commit_waits_for_the_disk_unless_told_otherwise(self) -> None:
+        self.finish_first()
+        (level,) = self.instruments.writes.execute("PRAGMA synchronous").fetchone()
+        self.assertEqual(level, 2)
+        self.close()
+        relaxed = Instruments()
+        index = open_index(
+            self.path,
+            Clock(),
+            None,
+            sync=False,
+            local_listing=False,
+            on_fatal=self.fatal.append,
+            factory=relaxed.factory,
+        )
+        (level,) = relaxed.writes.execute("PRAGMA synchronous").fetchone()
+        self.assertEqual(level, 1)
+        self.successResultOf(index.close())
