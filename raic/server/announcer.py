@@ -19,6 +19,9 @@ import raic
 
 OLDEST_SUPPORTED = "1.0"
 
+RETRY_SECONDS = 120.0
+"""The longest wait before an introducer that is down is tried again."""
+
 Message = tuple[bytes, bytes, bytes]
 
 
@@ -170,6 +173,7 @@ class _Introducer:
         # Introducers note who is announcing by a reference to an object of the announcer's.
         self._canary = Referenceable()
         self._reconnector = tub.connectTo(furl, self._connected)
+        self._reconnector.maxDelay = RETRY_SECONDS
 
     def publish(self, message: Message) -> None:
         self._message = message

@@ -30,6 +30,9 @@ from zope.interface import implementer
 from raic.budget import MemoryBudget
 from raic.errors import ServiceBusy
 
+BARE_BYTES = 4 * 1024 * 1024
+"""How much longer a message may be than the share data in it."""
+
 STRANGER_BYTES = 64 * 1024
 """The longest message from a peer that has not named an object yet."""
 
@@ -51,6 +54,9 @@ MAX_CALLS = 64
 SMALL_ANSWER = 64 * 1024
 """Answers up to this size do not count against the budget."""
 
+HANG_UP_SECONDS = 5.0
+"""How long a peer may take to agree that the connection ends."""
+
 STALL_SECONDS = 300.0
 """How long a peer may leave its answers unread."""
 
@@ -69,7 +75,7 @@ class ConnectionLimits:
     """What the connections of a node share.
 
     :ivar budget: the node's memory budget.
-    :ivar max_message: the longest message, in bytes.
+    :ivar max_message: the most bytes of share data in one message.
     """
 
     budget: MemoryBudget
@@ -107,6 +113,7 @@ class BoundedBroker(Broker):
         self._executing = 0
         self._unsent = 0  # bytes of answers in the transport's buffer, taken from the budget
         self._stall: IDelayedCall | None = None
+        self._hang_up: IDelayedCall | None = None
         self._reading = True
         self._producing = False
 
@@ -120,6 +127,14 @@ class BoundedBroker(Broker):
             self.transport.registerProducer(self, True)
             self.transport.bufferSize = READ_BYTES
             self._producing = True
+
+    def shutdown(self, why: Failure, fireDisconnectWatchers: bool = True) -> None:
+        """End the connection, also if the peer says nothing any more."""
+        super().shutdown(why, fireDisconnectWatchers)
+        if self._hang_up is None and ITCPTransport.providedBy(self.transport):
+            self._hang_up = self._limits.clock.callLater(
+                HANG_UP_SECONDS, self.transport.abortConnection
+            )
 
     def finish(self, why: Failure) -> None:
         """Let go of the connection, and of what waits to be dealt with."""
@@ -138,8 +153,11 @@ class BoundedBroker(Broker):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give back the memory of what was not dealt with."""
+        self._producing = False
         super().connectionLost(reason)
         self._sent()
+        if self._hang_up is not None and self._hang_up.active():
+            self._hang_up.cancel()
         self._limits.budget.give_back(self._held)
         self._held = 0
         queue, self.inboundDeliveryQueue = self.inboundDeliveryQueue, []
@@ -179,7 +197,7 @@ class BoundedBroker(Broker):
         super().dataReceived(chunk)
         if self.discardCount:
             self._begin_message()  # refused already: its bytes are not kept
-        limit = self._limits.max_message if self._known else STRANGER_BYTES
+        limit = self._limits.max_message + BARE_BYTES if self._known else STRANGER_BYTES
         if self._message > limit:
             self._drop(f"a message of more than {limit} bytes")
         elif self.objectCounter - self._parts_before > MAX_PARTS:
