@@ -88,6 +88,10 @@ class Held:
         send, answer = self._begun.pop(0)
         send().chainDeferred(answer)
 
+    def forward(self, fate: Fate) -> None:
+        """Leave the oldest to another fate; who waits for it never hears of it."""
+        fate(self._begun.pop(0)[0]).addErrback(lambda _: None)
+
     def refuse(self, error: Exception) -> None:
         """Fail the oldest."""
         self._begun.pop(0)[1].errback(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,6 +10,8 @@ from zope.interface.verify import verifyObject
 
 from raic.errors import ProviderBusy
 from raic.interfaces import IShareReader
+from raic.shares.ages import GARBAGE_SECONDS
+from raic.shares.collector import Collector
 from raic.shares.slot_locks import SlotLocks
 from raic.shares.slot_reader import PIECE_BYTES
 from raic.values import TestWriteVectors
@@ -32,11 +33,10 @@ from tests.shares.stores import INDEX_A, INDEX_B
 class Pinning(SlotTestCase):
     def collect(self) -> None:
         """Delete all garbage that nobody reads."""
-        due = self.successResultOf(self.index.next_garbage(2**40, 1000))
-        free = [one for one in due if not self.pins.is_pinned(one.key)]
-        self.successResultOf(self.remote.delete_objects([one.key for one in free]))
-        settled = [evolve(one, passes=1) for one in free]
-        self.successResultOf(self.index.settle_garbage(settled))
+        self.clock.advance(GARBAGE_SECONDS)
+        collector = Collector(self.remote, self.index, self.pins, self.clock)
+        while self.successResultOf(collector.collect_once()):
+            pass
 
     def test_a_reader_stays_at_its_version(self) -> None:
         for old in (noise(2000), noise(3 * MIB)):
