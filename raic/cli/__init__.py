@@ -7,6 +7,9 @@ import click
 from raic import __version__
 from raic.cli.create_node import create_node
 from raic.cli.failing import RaicGroup
+from raic.cli.restore import restore
+from raic.cli.run import run
+from raic.cli.selftest import selftest
 
 
 @click.group(cls=RaicGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,3 +19,6 @@ def main() -> None:
 
 
 main.add_command(create_node)
+main.add_command(restore)
+main.add_command(run)
+main.add_command(selftest)

@@ -38,7 +38,7 @@ def create_node(
             raise click.UsageError("--port needs --location: where clients connect to")
         location = DEFAULT_LOCATION
     new = NewNode(nickname, port, location, webport, introducer)
-    now = int(time.time())  # noqa: TID251 - commands are where time comes from
+    now = int(time.time())
     config, identity = create_node_directory(nodedir.absolute(), new, now)
     describe_new_node(config, identity)
 

@@ -82,13 +82,13 @@ def create_node_directory(path: Path, new: NewNode, now: int) -> tuple[Config, I
 
 def _fill(aside: Path, new: NewNode, config: Config, now: int) -> None:
     private = aside / "private"
+    # This machine's own addresses are looked up at each start of the node.
+    hints = tuple(hint for hint in config.node.hints if hint != "AUTO")
     os.mkdir(aside, 0o700)
     os.mkdir(private, 0o700)
-    for name, data in new_identity_files(now, config.node.hints).items():
+    for name, data in new_identity_files(now, hints).items():
         write_new_file(private / name, data)
-    write_addresses(
-        private, make_addresses(load_identity(private), config.node.hints, config.node.nickname)
-    )
+    write_addresses(private, make_addresses(load_identity(private), hints, config.node.nickname))
     write_new_file(aside / CONFIG_NAME, new.config_text().encode(), 0o644)
     sync_directory(private)
     sync_directory(aside)

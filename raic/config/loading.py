@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from raic.config.anonymity import check_privacy, i2p_settings, onion_settings
 from raic.config.checking import Checked, check_text
 from raic.config.model import Config, NodeSettings, ProviderSettings, StorageSettings
 from raic.config.schema import keys_of
@@ -44,8 +45,11 @@ def parse_config(node_directory: Path, text: str) -> Config:
     checked = check_text(CONFIG_NAME, text)
     _check_location(checked)
     _check_expiry(checked)
+    _check_memory(checked)
     provider = _provider(checked, node_directory)
     certificates = _certificates(checked, node_directory)
+    onion, i2p = onion_settings(checked, node_directory), i2p_settings(checked, node_directory)
+    check_privacy(checked)
     checked.raise_problems()
     return Config(
         node_directory=node_directory,
@@ -74,6 +78,8 @@ def parse_config(node_directory: Path, text: str) -> Config:
             }
         ),
         provider=provider,
+        onion=onion,
+        i2p=i2p,
         introducer_furl=checked.get("client", "introducer.furl"),
         certificates=certificates,
         notices=tuple(checked.notices),
@@ -99,6 +105,13 @@ def _check_expiry(checked: Checked) -> None:
     ):
         if checked.get("storage", key) is not None and mode not in (None, needed):
             checked.refuse("storage", key, f"it goes with expire.mode = {needed} alone: remove it")
+
+
+def _check_memory(checked: Checked) -> None:
+    if checked.get("storage", "body_memory") < checked.get("storage", "max_mutable_message"):
+        checked.refuse(
+            "storage", "body_memory", "it cannot be less than max_mutable_message: raise it"
+        )
 
 
 def _provider(checked: Checked, node_directory: Path) -> ProviderSettings:

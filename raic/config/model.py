@@ -13,8 +13,9 @@ from attrs import field, frozen
 class NodeSettings:
     """``[node]``.
 
-    :ivar ports: Twisted server endpoint descriptions.
-    :ivar hints: where clients connect to, as in ``tcp:HOST:PORT``.
+    :ivar ports: Twisted server endpoint descriptions, ``listen:tor`` and ``listen:i2p``.
+    :ivar hints: where clients connect to, as in ``tcp:HOST:PORT``; ``AUTO`` for this machine's
+        own addresses.
     :ivar keepalive: seconds; None for Foolscap's own.
     :ivar disconnect: seconds; None for never.
     """
@@ -53,10 +54,31 @@ class ProviderSettings:
 
 
 @frozen
+class OnionSettings:
+    """``[tor]``: what ``listen:tor`` needs."""
+
+    control_port: str
+    local_port: int
+    external_port: int
+    key_file: Path
+
+
+@frozen
+class I2pSettings:
+    """``[i2p]``: what ``listen:i2p`` needs."""
+
+    sam_port: str
+    port: int
+    key_file: Path
+
+
+@frozen
 class Config:
     """The whole of ``raic.cfg``.
 
     :ivar provider: the one that ``[storage] backend`` names.
+    :ivar onion: None without ``listen:tor``.
+    :ivar i2p: None without ``listen:i2p``.
     :ivar introducer_furl: None for none.
     :ivar certificates: of grid managers: parsed JSON, as it is announced.
     :ivar notices: what the operator should be told about keys without effect.
@@ -66,6 +88,8 @@ class Config:
     node: NodeSettings
     storage: StorageSettings
     provider: ProviderSettings
+    onion: OnionSettings | None
+    i2p: I2pSettings | None
     introducer_furl: str | None = field(repr=False)
     certificates: tuple[Mapping[str, Any], ...] = field(repr=False)
     notices: tuple[str, ...]

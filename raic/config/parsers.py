@@ -98,6 +98,13 @@ def whole(value: str) -> int:
     return int(value)
 
 
+def port_number(value: str) -> int:
+    """The number of a TCP port."""
+    if not _is_port(value):
+        raise ValueError("write a port number from 1 to 65535")
+    return int(value)
+
+
 def optional(inner: Parser[T]) -> Callable[[str], T | None]:
     """A value that may be left empty."""
 
@@ -148,12 +155,7 @@ def _port(description: str) -> str:
     if description.isdigit():
         description = f"tcp:{description}"
     kind, *arguments = re.split(r"(?<!\\):", description)
-    if kind in ("listen", "onion", "i2p"):
-        raise ValueError(
-            "Tor and I2P listeners are not in this version: listen on tcp:PORT:interface=127.0.0.1,"
-            " let the Tor daemon forward a hidden service to it, and name it in tub.location"
-        )
-    if kind == "systemd":
+    if kind == "systemd" or description in ("listen:tor", "listen:i2p"):
         return description
     if kind not in ("tcp", "tcp6") or not arguments:
         raise ValueError("write such as tcp:3457 or tcp:3457:interface=127.0.0.1")
@@ -182,12 +184,7 @@ def location(value: str) -> tuple[str, ...]:
 
 
 def _hint(hint: str) -> str:
-    if hint == "AUTO":
-        raise ValueError(
-            "AUTO is not in this version: write the addresses that clients can reach, such as"
-            " tcp:storage.example.net:3457"
-        )
-    if hint.startswith("i2p:") and re.fullmatch(r"i2p:[A-Za-z0-9.~:=-]+", hint):
+    if hint == "AUTO" or re.fullmatch(r"i2p:[A-Za-z0-9.~:=-]+", hint):
         return hint
     kind, _, address = hint.partition(":") if re.match("(tcp|tor):", hint) else ("tcp", "", hint)
     host, _, port = address.rpartition(":")

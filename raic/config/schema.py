@@ -46,14 +46,8 @@ def _ours(section: str, name: str, parse: Callable[[str], Any], default: str, te
 
 _NO_FRONTEND = "a storage node has no web-API; remove the key"
 _NO_CLIENT = "a storage node is no client: keep the key in the client's own tahoe.cfg"
-_NO_TOR = (
-    "the node does not talk to a Tor daemon yet; let the daemon forward a hidden service to"
-    " tub.port, and name it as tor:NAME.onion:PORT in tub.location"
-)
-_NO_I2P = (
-    "the node does not talk to an I2P router yet; let the router's server tunnel forward to"
-    " tub.port, and name it as i2p:NAME in tub.location"
-)
+_NO_LAUNCH = "the node starts no daemon: run one, and write its control.port or sam.port"
+_NO_OUTGOING = "the node connects to no one through Tor or I2P; remove the key"
 _NO_PLUGINS = "Tahoe's storage plugins are loaded by Tahoe alone; remove the key"
 
 NODE = (
@@ -99,12 +93,8 @@ NODE = (
     Key(
         "node",
         "reveal-IP-address",
-        "Only true: see the table of Tahoe's keys.",
-        parsers.only(
-            True,
-            "false cannot be honoured: the node connects to introducers and providers directly,"
-            " which shows them its address; remove the key if that is acceptable",
-        ),
+        "false refuses a configuration that would reveal the node's IP address.",
+        parsers.boolean,
         "true",
     ),
     *_refused(
@@ -312,31 +302,64 @@ OTHERS = (
         ),
         "tcp",
     ),
-    Key("tor", "enabled", "Only false.", parsers.only(False, _NO_TOR), "false"),
-    *_refused(
+    Key("tor", "enabled", "Whether listen:tor may be used.", parsers.boolean, "true"),
+    Key(
         "tor",
-        _NO_TOR,
         "control.port",
-        "launch",
-        "socks.port",
-        "tor.executable",
-        "onion",
+        "With listen:tor: the control port of a running Tor daemon, such as tcp:127.0.0.1:9051.",
+        parsers.optional(parsers.text),
+        "",
+    ),
+    Key("tor", "onion", "Goes with listen:tor; Tahoe writes it.", parsers.boolean, "false"),
+    Key(
+        "tor",
         "onion.local_port",
+        "With listen:tor: where the daemon connects to, on this machine.",
+        parsers.optional(parsers.port_number),
+        "",
+    ),
+    Key(
+        "tor",
         "onion.external_port",
+        "With listen:tor: the port of the hidden service.",
+        parsers.optional(parsers.port_number),
+        "",
+    ),
+    Key(
+        "tor",
         "onion.private_key_file",
+        "With listen:tor: the private key of the hidden service; relative to the node directory.",
+        parsers.optional(parsers.file_name),
+        "",
     ),
-    Key("i2p", "enabled", "Only false.", parsers.only(False, _NO_I2P), "false"),
-    *_refused(
+    Key("tor", "launch", "Only false.", parsers.only(False, _NO_LAUNCH), "false"),
+    *_refused("tor", _NO_LAUNCH, "tor.executable"),
+    *_refused("tor", _NO_OUTGOING, "socks.port"),
+    Key("i2p", "enabled", "Whether listen:i2p may be used.", parsers.boolean, "true"),
+    Key(
         "i2p",
-        _NO_I2P,
-        "i2p.configdir",
-        "i2p.executable",
-        "launch",
         "sam.port",
-        "dest",
-        "dest.port",
-        "dest.private_key_file",
+        "With listen:i2p: the SAM port of a running I2P router, such as tcp:127.0.0.1:7656.",
+        parsers.optional(parsers.text),
+        "",
     ),
+    Key("i2p", "dest", "Goes with listen:i2p; Tahoe writes it.", parsers.boolean, "false"),
+    Key(
+        "i2p",
+        "dest.port",
+        "With listen:i2p: the port of the destination.",
+        parsers.optional(parsers.port_number),
+        "",
+    ),
+    Key(
+        "i2p",
+        "dest.private_key_file",
+        "With listen:i2p: the private key of the destination; relative to the node directory.",
+        parsers.optional(parsers.file_name),
+        "",
+    ),
+    Key("i2p", "launch", "Only false.", parsers.only(False, _NO_LAUNCH), "false"),
+    *_refused("i2p", _NO_LAUNCH, "i2p.configdir", "i2p.executable"),
     Key(
         "helper",
         "enabled",

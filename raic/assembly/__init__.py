@@ -1,0 +1,6 @@
+"""The composition root: where the protocol, the shares and the provider meet."""
+
+from raic.assembly.node import NodeFacts, StorageNode
+from raic.assembly.restore import RestoredIndex, restore_index
+
+__all__ = ["NodeFacts", "RestoredIndex", "StorageNode", "restore_index"]

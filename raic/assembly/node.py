@@ -1,0 +1,282 @@
+"""A whole storage node, from its provider to its port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import astuple, frozen
+from foolscap.api import Tub
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+import raic
+from raic.assembly.stack import PROVIDER_THREADS, Reactor, make_provider, open_or_create_index
+from raic.budget import MemoryBudget
+from raic.config.addresses import Addresses, make_addresses, write_addresses
+from raic.config.files import replace_file
+from raic.config.identity import Identity
+from raic.config.model import Config
+from raic.config.tls import ServerTls
+from raic.deferreds import async_to_deferred
+from raic.errors import ProviderError
+from raic.interfaces import IIndex, IStorageProvider, IWorkers
+from raic.server.announcer import Announcer, SequenceFile, make_announcement
+from raic.server.foolscap.connection import ConnectionLimits
+from raic.server.foolscap.storage import FoolscapStorageServer
+from raic.server.foolscap.tub import make_tub
+from raic.server.http.connections import Limits
+from raic.server.http.site import make_site
+from raic.server.listening import (
+    I2pDestination,
+    OnionService,
+    describe_port,
+    make_endpoint,
+    resolve_location,
+)
+from raic.server.port import SharedPort
+from raic.server.service import Permissions, StorageService
+from raic.server.space import SpaceGauge
+from raic.shares.buckets import Buckets
+from raic.shares.collector import Collector
+from raic.shares.orphans import OrphanReport, find_orphans
+from raic.shares.pins import Pins
+from raic.shares.sealing import Sealer
+from raic.shares.slots import Slots
+from raic.values import Space, Totals
+from raic.workers import ThreadWorkers
+
+
+@frozen
+class NodeFacts:
+    """What an operator needs to know of a node that has started.
+
+    :ivar space: None when the provider did not say.
+    :ivar clean: whether the run before this one ended as it should.
+    """
+
+    addresses: Addresses
+    hints: tuple[str, ...]
+    space: Space | None
+    totals: Totals
+    clean: bool
+
+
+def make_node_addresses(config: Config, identity: Identity) -> tuple[tuple[str, ...], Addresses]:
+    """Where clients find the node: the hints, ``AUTO`` resolved, and what is made of them.
+
+    :raises ConfigurationError: ``AUTO`` has no port to go by.
+    """
+    hints = resolve_location(config.node.hints, config.node.ports)
+    return hints, make_addresses(
+        identity,
+        hints,
+        config.node.nickname,
+        config.certificates,
+        http=not config.storage.force_foolscap,
+    )
+
+
+async def _space_of(provider: IStorageProvider) -> Space | None:
+    try:
+        return await provider.get_space()
+    except ProviderError:
+        return None
+
+
+class StorageNode:
+    """A storage node, from its provider to its port.
+
+    :param on_fatal: called, in any thread, when the index cannot go on: the process must end at
+        once and touch no object.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: Config,
+        identity: Identity,
+        reactor: Reactor,
+        on_fatal: Callable[[Exception], None],
+    ) -> None:
+        self._config = config
+        self._identity = identity
+        self._reactor = reactor
+        self._on_fatal = on_fatal
+        self._undo: list[Callable[[], object]] = []
+
+    @async_to_deferred
+    async def start(self) -> NodeFacts:
+        """Start everything, the port last.
+
+        :return: fires when clients can come.  Fails with a ``RaicError`` or, when the port cannot
+            be opened, with a ``CannotListenError``; then call :meth:`stop`.
+        """
+        config = self._config
+        hints, addresses = make_node_addresses(config, self._identity)
+        write_addresses(config.private, addresses)
+        workers = ThreadWorkers(self._reactor, PROVIDER_THREADS, "raic-provider")
+        self._undo.append(workers.stop)
+        provider = make_provider(config, self._identity, workers, self._reactor)
+        await provider.start()
+        self._undo.append(provider.stop)
+        index = await open_or_create_index(config, provider, self._reactor, self._on_fatal)
+        self._undo.append(index.close)
+        service = await self._start_service(provider, index)
+        await self._listen(service, workers, hints, addresses)
+        return NodeFacts(
+            addresses,
+            hints,
+            await _space_of(provider),
+            await index.get_totals(),
+            index.was_clean(),
+        )
+
+    @async_to_deferred
+    async def stop(self) -> None:
+        """Stop what was started, the port first; what fails on the way is logged.
+
+        :return: fires when all is stopped; never fails.
+        """
+        while self._undo:
+            undo = self._undo.pop()
+            try:
+                await maybeDeferred(undo)
+            except Exception:  # noqa: BLE001 - the rest has to be stopped all the same
+                self._log.failure("while stopping the node")
+
+    async def _start_service(self, provider: IStorageProvider, index: IIndex) -> StorageService:
+        config, clock = self._config, self._reactor
+        sealer, pins = Sealer(self._identity.seal_key), Pins()
+        maximum = config.storage.max_mutable_message
+        gauge = SpaceGauge(provider, clock)
+        await gauge.start()
+        self._undo.append(gauge.stop)
+        self._start_cleaning(provider, index, pins)
+        service = StorageService(
+            index,
+            Buckets(
+                provider, index, sealer, pins, clock, MemoryBudget(config.storage.upload_memory)
+            ),
+            Slots(
+                provider,
+                index,
+                sealer,
+                pins,
+                clock,
+                nodeid=self._identity.nodeid,
+                max_share_size=maximum,
+                max_read=maximum,
+            ),
+            gauge,
+            clock,
+            maximum_mutable=maximum,
+            permissions=Permissions(config.storage.readonly, config.storage.readonly_mutable),
+        )
+        self._undo.append(service.stop)
+        return service
+
+    def _start_cleaning(self, provider: IStorageProvider, index: IIndex, pins: Pins) -> None:
+        collector = Collector(provider, index, pins, self._reactor)
+        collector.start()
+        self._undo.append(collector.stop)
+        if not index.was_clean():
+            self._undo.append(self._start_scan(provider, index).cancel)
+
+    def _start_scan(self, provider: IStorageProvider, index: IIndex) -> Deferred[None]:
+        """Look in the background for what the last run left behind."""
+
+        def found(report: OrphanReport) -> None:
+            self._log.info(
+                "of {report.listed} objects nothing refers to {report.orphans}; these will be"
+                " deleted in a day",
+                report=report,
+            )
+
+        def failed(failure: Failure) -> None:
+            if not isinstance(failure.value, CancelledError):
+                self._log.warn(
+                    "could not look for objects that nothing refers to, they stay for now: {error}",
+                    error=failure.getErrorMessage(),
+                )
+
+        return find_orphans(provider, index, self._reactor).addCallbacks(found, failed)
+
+    async def _listen(
+        self,
+        service: StorageService,
+        workers: IWorkers,
+        hints: tuple[str, ...],
+        addresses: Addresses,
+    ) -> None:
+        storage, node = self._config.storage, self._config.node
+        bodies = MemoryBudget(storage.body_memory)
+        tub = make_tub(
+            self._identity.pem,
+            ConnectionLimits(bodies, self._reactor, storage.max_mutable_message),
+            keepalive=node.keepalive,
+            disconnect=node.disconnect,
+        )
+        https = None
+        if not storage.force_foolscap:
+            https = self._https(service, workers, bodies)
+        ports = [self._open(tub, description, https) for description in node.ports]
+        tub.setLocation(*hints)
+        tub.registerReference(FoolscapStorageServer(service, bodies), self._identity.swissnum)
+        tub.startService()
+        self._undo.append(tub.stopService)
+        for port in ports:
+            await port.listening
+        self._announce(tub, addresses)
+
+    def _https(
+        self, service: StorageService, workers: IWorkers, bodies: MemoryBudget
+    ) -> IProtocolFactory:
+        site = make_site(
+            service,
+            self._identity.swissnum.encode("ascii"),
+            self._reactor,
+            workers,
+            application_version=f"raic/{raic.__version__}".encode("ascii"),
+            max_message=self._config.storage.max_mutable_message,
+            body_budget=bodies,
+            limits=Limits(connections=self._config.storage.max_connections),
+        )
+        self._undo.append(site.stop)
+        tls = ServerTls(self._config.private / "node.pem")
+        return TLSMemoryBIOFactory(tls, False, site, self._reactor)
+
+    def _open(self, tub: Tub, description: str, https: IProtocolFactory | None) -> SharedPort:
+        endpoint = make_endpoint(self._reactor, self._describe(description))
+        port = SharedPort(endpoint, https, self._reactor)
+        tub.listenOn(port)
+        return port
+
+    def _describe(self, description: str) -> str:
+        onion, i2p = self._config.onion, self._config.i2p
+        return describe_port(
+            description,
+            None if onion is None else OnionService(*astuple(onion)),
+            None if i2p is None else I2pDestination(*astuple(i2p)),
+        )
+
+    def _announce(self, tub: Tub, addresses: Addresses) -> None:
+        furl = self._config.introducer_furl
+        if furl is None:
+            return
+        announcement = make_announcement(
+            nickname=self._config.node.nickname,
+            furl=addresses.furl,
+            nurls=addresses.nurls,
+            permutation_seed=self._identity.permutation_seed,
+            certificates=self._config.certificates,
+        )
+        sequence = SequenceFile(self._config.private / "announcement.seqnum", replace_file)
+        announcer = Announcer(
+            tub, [furl], lambda: announcement, self._identity.signing_key, sequence.next
+        )
+        announcer.announce()
+        self._undo.append(announcer.stop)
