@@ -14,8 +14,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PAUSE = 0.02
+PAUSE = 0.03
 """Seconds between two looks at something that a program will do."""
+
+SHOWN_LINES = 30
+"""How much of a program's output goes into a failure."""
 
 _ports_given: set[int] = set()
 
@@ -101,6 +104,9 @@ class Program:
             log.seek(self._skip)
             return log.read().decode(errors="replace")
 
+    def _last_lines(self) -> str:
+        return "\n".join(self.output().splitlines()[-SHOWN_LINES:])
+
     def wait_for(self, condition: Callable[[], T | None], what: str, seconds: float) -> T:
         """Look again and again until ``condition`` answers something that is true.
 
@@ -109,9 +115,9 @@ class Program:
         deadline = monotonic() + seconds
         while not (found := condition()):
             if self._ended_within(PAUSE):
-                raise ProgramFailed(f"ended before {what}:\n{self.output()}")
+                raise ProgramFailed(f"ended before {what}:\n{self._last_lines()}")
             if monotonic() > deadline:
-                raise ProgramFailed(f"not {what} after {seconds} s:\n{self.output()}")
+                raise ProgramFailed(f"not {what} after {seconds} s:\n{self._last_lines()}")
         return found
 
     def wait_for_output(self, text: str, seconds: float = 30.0) -> None:
@@ -140,7 +146,7 @@ class Program:
         :raises ProgramFailed: it has not, in this time.
         """
         if not self._ended_within(seconds):
-            raise ProgramFailed(f"still running after {seconds} s:\n{self.output()}")
+            raise ProgramFailed(f"still running after {seconds} s:\n{self._last_lines()}")
         return self._reap()
 
     def _ended_within(self, seconds: float) -> bool:

@@ -95,7 +95,11 @@ class ClientSuite(SynchronousTestCase):
     @classmethod
     def make_client(cls, name: str) -> TahoeClient:
         """A client that is connected."""
-        client = TahoeClient(cls.folder / name, cls.node.servers_yaml())
+        return cls.started(TahoeClient(cls.folder / name, cls.node.servers_yaml()))
+
+    @classmethod
+    def started(cls, client: TahoeClient) -> TahoeClient:
+        """The client, connected; it is stopped after the tests of the class."""
         cls.addClassCleanup(client.stop)
         client.start()
         return client
