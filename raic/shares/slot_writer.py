@@ -10,7 +10,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
-from raic.errors import IndexFailure, IndexStopped, OutcomeUnknown, ProviderError
+from raic.errors import IndexFailure, OutcomeUnknown, ProviderError
 from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.ages import GARBAGE_SECONDS, REQUEST_SECONDS
 from raic.shares.keys import ChunkKey, VersionKey, new_transaction_id
@@ -86,9 +86,6 @@ class SlotWriter:
         version = self._index.next_version()
         try:
             return await self._write(update, version, objects)
-        except IndexStopped:
-            # the commit may yet turn out to stand
-            raise
         except Exception:
             await objects.discard(int(self._clock.seconds()))
             raise
@@ -211,7 +208,8 @@ class _NewObjects:
             for key, later in self._may_land_later.items()
         ]
         if garbage:
-            # the error that led here matters more, and the intents remain
+            # The error that led here matters more, and the intents remain.  Above all, an index
+            # that has stopped refuses this: a commit that failed may yet turn out to stand.
             with suppress(IndexFailure):
                 await self._index.release(garbage)
 
@@ -320,8 +318,5 @@ async def _run_some(jobs: Iterable[Coroutine[Deferred[Any], Any, None]], width: 
                 return
 
     await gatherResults([Deferred.fromCoroutine(work()) for _ in range(width)])
-    for failure in failures:
-        if isinstance(failure, IndexStopped):
-            raise failure
     if failures:
         raise failures[0]

@@ -106,6 +106,20 @@ class Small(SlotTestCase):
         self.failureResultOf(self.ask({0: put((0, b"x"))}), ObjectCorrupt)
         self.assertEqual(self.version(), version)
 
+    def test_a_short_object_is_corrupt_to_immediate_reads_too(self) -> None:
+        local = MemoryProvider("attic")
+        self.successResultOf(local.start())
+        self.slots = self.new_slots(provider=local)
+        self.change(s0=put((0, noise(2000))))
+        key, size = self.version().key, self.version().size
+        data = self.successResultOf(local.get_object(key, 0, size - 1))
+        self.successResultOf(local.delete_objects([key]))
+        self.successResultOf(local.put_object(key, data))
+        self.slots = self.new_slots(provider=local)
+        reader = self.successResultOf(self.slots.open(INDEX_A, 0))
+        self.assertIsNone(reader.read_now(1000, 1000))
+        self.failureResultOf(reader.read(1000, 1000), ObjectCorrupt)
+
 
 class Caching(SlotTestCase):
     def test_the_least_recently_used_gives_way(self) -> None:
