@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -126,7 +126,7 @@ class IndexContract(Driven):
         await index.close()
         await index.close()
         version = make_version(index.next_version(), [inline()])
-        calls: Iterable[Deferred[object]] = [
+        calls: list[Deferred[Any]] = [
             index.get_bucket(INDEX_A),
             index.get_slot(INDEX_A),
             index.get_leases(INDEX_A),

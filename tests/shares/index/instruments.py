@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -112,7 +113,7 @@ def _is_open(descriptor: int, path: str) -> bool:
         return False
 
 
-Call = tuple[Callable[..., object], tuple[Any, ...]]
+Call = Callable[[], object]
 
 
 @implementer(IReactorFromThreads)
@@ -123,8 +124,8 @@ class PumpedReactor:
         self._calls: Queue[Call] = Queue()
         self._next: Call | None = None
 
-    def callFromThread(self, function: Callable[..., object], *args: Any) -> None:
-        self._calls.put((function, args))
+    def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:
+        self._calls.put(partial(callable, *args, **kwargs))
 
     def wait(self) -> None:
         """Wait until there is a call to make."""
@@ -135,5 +136,5 @@ class PumpedReactor:
         """Wait for one call, and make it."""
         self.wait()
         assert self._next is not None
-        (function, args), self._next = self._next, None
-        function(*args)
+        call, self._next = self._next, None
+        call()

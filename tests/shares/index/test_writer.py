@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.errors import IndexFull, IndexStopped, VersionConflict
@@ -85,7 +86,7 @@ class GroupCommitTests(SynchronousTestCase):
         self.successResultOf(after)
         self.assertEqual(self.instruments.commits, 1)
         self.assertEqual(len(self.successResultOf(self.index.get_leases(INDEX_A))), 2)
-        self.assertEqual(set(self.successResultOf(self.index.get_bucket(INDEX_B))), {0})
+        self.assertEqual([*self.successResultOf(self.index.get_bucket(INDEX_B))], [0])
 
     def test_an_operation_that_fails_half_way_is_undone_alone(self) -> None:
         before = self.index.release([Garbage("before", NOW)])
@@ -117,8 +118,13 @@ class GroupCommitTests(SynchronousTestCase):
     def test_a_failed_commit_stops_its_group_and_all_that_wait(self) -> None:
         group = [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(3)]
         told: list[int] = []
+
+        def note(failure: Failure) -> Failure:
+            told.append(len(self.fatal))
+            return failure
+
         for one in group:
-            one.addBoth(lambda failure: (told.append(len(self.fatal)), failure)[1])
+            one.addErrback(note)
         self.instruments.before_commit = io_error
         self.finish_first()
         waiting = [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(3)]

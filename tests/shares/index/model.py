@@ -1,0 +1,181 @@
+"""What an index holds, as dictionaries: the model that the state machine compares with."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TypeAlias
+
+from attrs import define, evolve, field
+
+from raic.errors import VersionConflict
+from raic.shares.index.rows import key_index
+from raic.values import Advisory, Garbage, Lease, SlotVersion, StoredShare, Totals, Version
+
+Discarded: TypeAlias = tuple[Garbage, bytes | None, bool]
+"""Garbage, its storage index, and whether it is a tombstone."""
+
+
+@define
+class Model:
+    """Each method of ``IIndex`` that changes something, and what can be asked."""
+
+    shares: dict[tuple[bytes, int], StoredShare] = field(factory=dict)
+    slots: dict[bytes, SlotVersion] = field(factory=dict)
+    leases: dict[tuple[bytes, bytes], Lease] = field(factory=dict)
+    intents: set[str] = field(factory=set)
+    discarded: dict[str, Discarded] = field(factory=dict)
+    repairs: set[str] = field(factory=set)
+    advisories: list[Advisory] = field(factory=list)
+
+    def copy(self) -> Model:
+        return Model(
+            dict(self.shares),
+            dict(self.slots),
+            dict(self.leases),
+            set(self.intents),
+            dict(self.discarded),
+            set(self.repairs),
+            list(self.advisories),
+        )
+
+    # Asking
+
+    def bucket(self, storage_index: bytes) -> dict[int, StoredShare]:
+        return {num: share for (si, num), share in self.shares.items() if si == storage_index}
+
+    def leases_of(self, storage_index: bytes) -> set[Lease]:
+        return {lease for (si, _), lease in self.leases.items() if si == storage_index}
+
+    def totals(self) -> Totals:
+        return Totals(
+            len(self.shares),
+            sum(share.length for share in self.shares.values()),
+            len(self.slots),
+            sum(_stored_bytes(slot) for slot in self.slots.values()),
+            len(self.leases),
+            len(self.discarded),
+            len(self.intents),
+            len(self.repairs),
+            len(self.advisories),
+        )
+
+    def due(self, now: int) -> set[Garbage]:
+        waited_for = {si for _, si, tombstone in self.discarded.values() if not tombstone}
+        return {
+            garbage
+            for garbage, si, tombstone in self.discarded.values()
+            if garbage.not_before <= now and not (tombstone and si in waited_for)
+        }
+
+    def known(self) -> set[str]:
+        keys = self.intents | self.repairs | set(self.discarded)
+        keys |= {share.key for share in self.shares.values()}
+        return keys.union(*(slot.keys() for slot in self.slots.values()))
+
+    # Changing
+
+    def reserve(self, keys: Collection[str]) -> None:
+        self.intents |= set(keys)
+
+    def release(self, garbage: Collection[Garbage]) -> None:
+        for one in garbage:
+            self.intents.discard(one.key)
+            self._discard(one, key_index(one.key), False)
+
+    def commit_share(self, share: StoredShare, lease: Lease, missing: Collection[str]) -> None:
+        place = (share.storage_index, share.shnum)
+        if place in self.shares:
+            raise VersionConflict
+        self.shares[place] = share
+        self.renew_lease(share.storage_index, lease)
+        self.intents.discard(share.key)
+        self.repairs |= set(missing)
+
+    def commit_slot(
+        self,
+        version: SlotVersion,
+        expected: Version | None,
+        lease: Lease | None,
+        not_before: int,
+        missing: Collection[str],
+    ) -> None:
+        index = version.storage_index
+        old = self.slots.get(index)
+        if (None if old is None else old.version) != expected:
+            raise VersionConflict
+        if old is not None:
+            for key in old.keys() - version.keys():
+                self._discard(Garbage(key, not_before), index, False)
+        if version.shares:
+            self.slots[index] = version
+            if lease is not None:
+                self.renew_lease(index, lease)
+        else:
+            self._drop_slot(index)
+            self._discard(Garbage(version.key, not_before), index, True)
+        self.intents -= version.keys()
+        self.repairs |= set(missing)
+
+    def renew_lease(self, storage_index: bytes, lease: Lease) -> bool:
+        if storage_index not in self.slots and not self.bucket(storage_index):
+            return False
+        held = self.leases.get((storage_index, lease.renew_digest))
+        if held is None:
+            self.leases[storage_index, lease.renew_digest] = lease
+        elif held.expires < lease.expires:
+            renewed = evolve(held, expires=lease.expires)
+            self.leases[storage_index, lease.renew_digest] = renewed
+        return True
+
+    def advise(self, advisory: Advisory) -> None:
+        self.advisories.append(advisory)
+
+    def settle_garbage(self, settled: Collection[Garbage]) -> None:
+        for one in settled:
+            _, si, tombstone = self.discarded.pop(one.key)
+            if one.passes > 1:
+                left = evolve(one, passes=one.passes - 1)
+                self.discarded[one.key] = (left, si, tombstone)
+
+    def load(
+        self,
+        shares: Sequence[tuple[StoredShare, Sequence[Lease]]],
+        slots: Sequence[tuple[SlotVersion, Sequence[Lease]]],
+    ) -> None:
+        for share, _ in shares:
+            self.shares.setdefault((share.storage_index, share.shnum), share)
+        for version in sorted((version for version, _ in slots), key=lambda one: one.version):
+            index = version.storage_index
+            if index in self.slots and self.slots[index].version > version.version:
+                continue
+            if version.shares:
+                self.slots[index] = version
+            else:
+                self._drop_slot(index)
+        for loaded in (shares, slots):
+            for one, leases in loaded:
+                for lease in leases:
+                    self.renew_lease(one.storage_index, lease)
+
+    def start(self, not_before: int, clean: bool) -> None:
+        """What the next process does first."""
+        self.release([Garbage(key, not_before, 1 if clean else 2) for key in self.intents])
+
+    def _discard(self, garbage: Garbage, storage_index: bytes | None, tombstone: bool) -> None:
+        held, _, tombstone = self.discarded.get(garbage.key, (garbage, None, tombstone))
+        merged = evolve(
+            garbage,
+            not_before=max(held.not_before, garbage.not_before),
+            passes=max(held.passes, garbage.passes),
+        )
+        self.discarded[garbage.key] = (merged, storage_index, tombstone)
+
+    def _drop_slot(self, storage_index: bytes) -> None:
+        self.slots.pop(storage_index, None)
+        if not self.bucket(storage_index):
+            for place in [place for place in self.leases if place[0] == storage_index]:
+                del self.leases[place]
+
+
+def _stored_bytes(slot: SlotVersion) -> int:
+    return slot.size + sum(int(key.rpartition(".")[2]) for key in slot.chunk_keys())
