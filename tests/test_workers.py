@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import threading
 
-from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from raic.interfaces import IWorkers
 from raic.workers import InlineWorkers, ThreadWorkers
+from tests.contracts.driving import reactor
 
 
 def broken() -> int:

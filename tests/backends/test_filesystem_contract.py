@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet import reactor
 from twisted.internet.task import Clock
 
 from raic.backends.disk import Disk
@@ -10,7 +9,7 @@ from raic.backends.filesystem import FilesystemProvider
 from raic.interfaces import IStorageProvider, IWorkers
 from raic.workers import InlineWorkers, ThreadWorkers
 from tests.backends.disks import DiskWithoutProc, OldDisk, ShortDisk
-from tests.contracts.driving import Driven, ReactorSuite, SynchronousSuite
+from tests.contracts.driving import Driven, ReactorSuite, SynchronousSuite, reactor
 from tests.contracts.provider import ProviderContract
 from tests.contracts.provider_model import ModelContract
 

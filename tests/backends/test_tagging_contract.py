@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet import reactor
 from twisted.internet.task import Clock
 
 from raic.backends.filesystem import FilesystemProvider
@@ -10,7 +9,7 @@ from raic.backends.memory import MemoryProvider
 from raic.backends.tagging import TaggingProvider
 from raic.interfaces import IStorageProvider
 from raic.workers import InlineWorkers, ThreadWorkers
-from tests.contracts.driving import ReactorSuite, SynchronousSuite
+from tests.contracts.driving import ReactorSuite, SynchronousSuite, reactor
 from tests.contracts.provider import ProviderContract
 from tests.contracts.provider_model import ModelContract
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet import reactor
+from twisted.internet import reactor  # noqa: TID251  # real threads report to the real one
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Suite = SynchronousTestCase
 else:
     Suite = object  # a suite is collected only where it is mixed into a test case
+
+__all__ = ["Driven", "ReactorSuite", "SynchronousSuite", "driven", "reactor"]
 
 E = TypeVar("E", bound=Exception)
 S = TypeVar("S", bound="Driven")
