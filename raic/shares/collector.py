@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from raic.deferreds import async_to_deferred
-from raic.errors import IndexStopped, RaicError
+from raic.errors import IndexStopped
 from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.ages import REQUEST_SECONDS
 from raic.shares.pins import Pins
@@ -41,7 +41,7 @@ class Collector:
         self._next: IDelayedCall | None = None
         self._round: Deferred[None] = succeed(None)
         self._interval = INTERVAL_SECONDS
-        self._logged: set[type[RaicError]] = set()
+        self._logged: set[type[Exception]] = set()
 
     def start(self) -> None:
         """Collect now, then whenever there may be something: every half minute, at once while
@@ -110,7 +110,7 @@ class Collector:
         self._next = None
         try:
             looked_at = await self.collect_once()
-        except RaicError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, garbage must go on going)
             self._note_failure(error)
         else:
             self._logged.clear()
@@ -121,7 +121,7 @@ class Collector:
     def _begin_round(self) -> None:
         self._round = self._collect()
 
-    def _note_failure(self, error: RaicError) -> None:
+    def _note_failure(self, error: Exception) -> None:
         if isinstance(error, IndexStopped):
             # Nothing more can be done, and whoever owns the index has been told.
             self._running = False
@@ -130,5 +130,7 @@ class Collector:
         if type(error) not in self._logged:
             self._logged.add(type(error))
             self._log.warn(
-                "garbage was not collected: {error}; {remedy}", error=error, remedy=error.remedy
+                "garbage was not collected: {error!r}; {remedy}",
+                error=error,
+                remedy=getattr(error, "remedy", ""),
             )

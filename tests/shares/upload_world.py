@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer, implementer_only
 
 from raic.interfaces import IObjectUpload, IStorageProvider
+from raic.shares.ages import UNKNOWN_SECONDS
+from raic.shares.collector import Collector
 from raic.values import Garbage, Stored
-from tests.shares.slot_machine_world import Fate, RemoteProvider
+from tests.shares.slot_machine_world import Fate, RemoteProvider, SlotTestCase
 from tests.shares.stores import StoreTestCase
 
 FAR_FUTURE = 2**40
@@ -89,3 +91,18 @@ class UploadTestCase(StoreTestCase):
 
     def intents(self) -> int:
         return self.successResultOf(self.index.get_totals()).intents
+
+
+class BothTestCase(SlotTestCase):
+    """Has buckets and slots over one provider."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.buckets = self.buckets_over(self.remote)
+
+    def collect_everything(self) -> None:
+        """Let a day pass and all garbage go."""
+        collector = Collector(self.remote, self.index, self.pins, self.clock)
+        self.clock.advance(UNKNOWN_SECONDS)
+        while self.successResultOf(collector.collect_once()):
+            pass
