@@ -51,15 +51,16 @@ def format_event(event: LogEvent, *, reveals: bool) -> str:
     level = event.get("log_level", LogLevel.info)
     moment = datetime.fromtimestamp(event.get("log_time", 0), timezone.utc)
     source = event.get("log_namespace", "")
+    # The second is how Twisted's old logging passes it.
+    failure = event.get("log_failure") or event.get("failure")
     lines = [f"{moment:%Y-%m-%dT%H:%M:%SZ} {level.name} {source}: {_message(event)}"]
-    failure = event.get("log_failure")
     if failure is not None:
         lines += _frames(failure, reveals=reveals)
     return "\n  ".join("\n".join(lines).splitlines()) + "\n"
 
 
 def _message(event: LogEvent) -> str:
-    if event.get("log_failure") is not None and "log_legacy" in event:
+    if "failure" in event:
         # The text of such an event is the whole traceback, exception text included.
         return str(event.get("why") or "unexpected error")
     return formatEvent(event)

@@ -17,10 +17,11 @@ from raic.config.addresses import make_addresses, write_addresses
 from raic.config.creating import NewNode, create_node_directory
 from raic.config.files import base32, replace_file, unbase32, write_new_file
 from raic.config.identity import Identity, load_identity
+from raic.config.loading import load_config
 from raic.config.tls import ServerTls
 from raic.errors import ConfigurationError, IdentityError
+from tests.config.nodes import NOW, node_directory
 
-NOW = 1_700_000_000
 KEY_FILES = (
     "node.pem",
     "node.privkey",
@@ -34,7 +35,7 @@ KEY_FILES = (
 class IdentityCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.node = Path(self.mktemp()).absolute()
-        self.config, self.identity = create_node_directory(self.node, NewNode(), NOW)
+        self.config, self.identity = node_directory(self.node)
         self.private = self.config.private
 
     def contents(self) -> dict[str, bytes]:
@@ -71,7 +72,7 @@ class Loading(IdentityCase):
         self.assertRegex((self.private / "node.privkey").read_text(), "^priv-v0-[a-z2-7]{52}\n$")
 
     def test_no_two_nodes_are_alike(self) -> None:
-        _, other = create_node_directory(Path(self.mktemp()).absolute(), NewNode(), NOW)
+        _, other = node_directory(Path(self.mktemp()).absolute(), 1)
         for name in ("tub_id", "server_id", "swissnum", "spki_hash", "seal_key", "tag_key"):
             self.assertNotEqual(getattr(other, name), getattr(self.identity, name))
 
@@ -98,7 +99,7 @@ class Loading(IdentityCase):
             replace_file(self.private / name, kept)
 
     def test_files_of_two_nodes_are_told_apart(self) -> None:
-        other, _ = create_node_directory(Path(self.mktemp()).absolute(), NewNode(), NOW)
+        other, _ = node_directory(Path(self.mktemp()).absolute(), 1)
         for name in ("storage.furl", "node.pem"):
             kept = (self.private / name).read_bytes()
             replace_file(self.private / name, (other.private / name).read_bytes())
@@ -106,7 +107,7 @@ class Loading(IdentityCase):
             replace_file(self.private / name, kept)
 
     def test_a_certificate_with_the_key_of_another_is_refused(self) -> None:
-        other, _ = create_node_directory(Path(self.mktemp()).absolute(), NewNode(), NOW)
+        other, _ = node_directory(Path(self.mktemp()).absolute(), 1)
         marker = b"-----BEGIN PRIVATE"
         certificate = self.identity.pem.partition(marker)[0]
         key = marker + (other.private / "node.pem").read_bytes().partition(marker)[2]
@@ -205,6 +206,27 @@ class TheAddresses(IdentityCase):
 class Creating(SynchronousTestCase):
     def create(self, path: Path, new: NewNode | None = None) -> None:
         create_node_directory(path, new or NewNode(), NOW)
+
+    def test_what_is_made_can_be_loaded(self) -> None:
+        path = Path(self.mktemp()).absolute()
+        config, identity = create_node_directory(path, NewNode(nickname="attic"), NOW)
+        self.assertEqual(load_config(path), config)
+        self.assertEqual(load_identity(config.private).server_id, identity.server_id)
+        self.assertEqual(config.node.nickname, "attic")
+        self.assertEqual((path / "private").stat().st_mode & 0o777, 0o700)
+
+    def test_own_addresses_are_left_to_the_start_of_the_node(self) -> None:
+        path = Path(self.mktemp()).absolute()
+        self.create(path, NewNode(location="AUTO,tcp:a.example:1"))
+        self.assertIn("@tcp:a.example:1/", (path / "private" / "storage.furl").read_text())
+
+    def test_every_option_reaches_the_file(self) -> None:
+        introducer = f"pb://{'a' * 32}@tcp:introducer.example:1/swissnum"
+        path = Path(self.mktemp()).absolute()
+        self.create(path, NewNode("n", "tcp:4000", "tcp:a.example:4000", "tcp:3456", introducer))
+        config = load_config(path)
+        self.assertEqual((config.node.ports, config.node.web_port), (("tcp:4000",), "tcp:3456"))
+        self.assertEqual(config.introducer_furl, introducer)
 
     def test_an_empty_directory_is_taken_and_parents_are_made(self) -> None:
         path = Path(self.mktemp()).absolute() / "deep" / "node"

@@ -5,7 +5,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.config.loading import load_config, parse_config
-from raic.config.model import Config
+from raic.config.model import Config, I2pSettings, OnionSettings
 from raic.errors import ConfigurationError
 
 NODE = Path("/node")
@@ -101,7 +101,7 @@ class Mistakes(SynchronousTestCase):
     def test_all_are_reported_together_in_the_order_of_their_lines(self) -> None:
         problems = self.problems(
             "[storage]\nreadonly = perhaps\n[stroage]\nx = 1\n[node]\nnick = 1\nweb.static = www\n"
-            "huh\ntub.port = tcp:99999\ntub.location = AUTO\n"
+            "huh\ntub.port = tcp:99999\ntub.location = x\n"
         )
         self.assertEqual(
             [problem.split(":")[0] for problem in problems],
@@ -133,7 +133,19 @@ class Mistakes(SynchronousTestCase):
         self.assertNotIn("hunter2", problem)
 
     def test_an_address_that_may_not_be_revealed_is_refused(self) -> None:
-        self.assert_problem("[node]\nreveal-IP-address = false\n", "line 2", "cannot be honoured")
+        hidden = "[node]\nreveal-IP-address = false\n"
+        self.assert_problem(hidden, "tub.location", "reveal-IP-address = false")
+        for location in ("tcp:a.example:1", "AUTO", "tor:x.onion:1,a.example:2"):
+            self.assert_problem(f"{hidden}tub.location = {location}\n", "line 3", "allows tor:")
+        self.assert_problem(
+            f"{hidden}tub.location = tor:x.onion:1\n[client]\nintroducer.furl = {FURL}\n",
+            "line 5",
+            "forbids it",
+        )
+        parse_config(NODE, f"{hidden}tub.location = tor:x.onion:1,i2p:abc\n")
+
+    def test_bodies_have_room_for_the_largest_message(self) -> None:
+        self.assert_problem("[storage]\nmax_mutable_message = 1GiB\n", "body_memory", "raise it")
 
     def test_expiry_is_refused_until_it_exists(self) -> None:
         self.assert_problem("[storage]\nexpire.enabled = true\n", "do not expire")
@@ -161,6 +173,62 @@ class Mistakes(SynchronousTestCase):
 
     def test_another_type_of_provider_is_refused(self) -> None:
         self.assert_problem("[provider:disk]\ntype = s3\n", "line 2", "filesystem")
+
+
+class Anonymity(SynchronousTestCase):
+    def text(self, *, without: str = "", port: str = "listen:tor,listen:i2p") -> str:
+        lines = [
+            "[node]",
+            f"tub.port = {port}",
+            "tub.location = tor:x.onion:1,i2p:abc",
+            "[tor]",
+            "control.port = tcp:127.0.0.1:9051",
+            "onion = true",
+            "onion.local_port = 4000",
+            "onion.external_port = 3457",
+            "onion.private_key_file = private/tor_onion.privkey",
+            "[i2p]",
+            "sam.port = tcp:127.0.0.1:7656",
+            "dest = true",
+            "dest.port = 3457",
+            "dest.private_key_file = /keys/i2p.privkey",
+        ]
+        return "".join(f"{line}\n" for line in lines if not without or without not in line)
+
+    def test_listeners_get_what_their_sections_say(self) -> None:
+        config = parse_config(NODE, self.text())
+        self.assertEqual(
+            config.onion,
+            OnionSettings("tcp:127.0.0.1:9051", 4000, 3457, NODE / "private" / "tor_onion.privkey"),
+        )
+        self.assertEqual(
+            config.i2p, I2pSettings("tcp:127.0.0.1:7656", 3457, Path("/keys/i2p.privkey"))
+        )
+
+    def test_listeners_need_their_keys(self) -> None:
+        for key in (
+            *("control.port", "onion.local_port", "onion.external_port", "onion.private_key_file"),
+            *("sam.port", "dest.port", "dest.private_key_file"),
+        ):
+            with self.assertRaisesRegex(ConfigurationError, f"{key}: it is required"):
+                parse_config(NODE, self.text(without=key))
+
+    def test_listeners_that_are_switched_off_are_refused(self) -> None:
+        with self.assertRaisesRegex(ConfigurationError, "enabled.*listen:tor"):
+            parse_config(NODE, self.text().replace("[tor]\n", "[tor]\nenabled = false\n"))
+
+    def test_keys_without_a_listener_are_refused(self) -> None:
+        error = self.assertRaises(
+            ConfigurationError, parse_config, NODE, self.text(port="tcp:4000")
+        )
+        assert isinstance(error, ConfigurationError)
+        self.assertEqual(len(error.problems), 9)
+        self.assertIn("it needs listen:tor in tub.port", error.problems[0])
+
+    def test_daemons_are_not_launched(self) -> None:
+        for section in ("tor", "i2p"):
+            with self.assertRaisesRegex(ConfigurationError, "starts no daemon"):
+                parse_config(NODE, f"[{section}]\nlaunch = true\n")
 
 
 class Certificates(SynchronousTestCase):

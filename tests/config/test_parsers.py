@@ -78,6 +78,7 @@ class Parsers(SynchronousTestCase):
                 r"tcp6:interface=2600\:3c01\:\:1:port=3456": (
                     r"tcp6:interface=2600\:3c01\:\:1:port=3456",
                 ),
+                "listen:tor,listen:i2p": ("listen:tor", "listen:i2p"),
                 "systemd:domain=INET:index=0": ("systemd:domain=INET:index=0",),
             },
         )
@@ -94,7 +95,8 @@ class Parsers(SynchronousTestCase):
             "tcp:1:nonsense=2",
             "tcp:1:2",
             "ssl:443",
-            "listen:tor",
+            "listen:nowhere",
+            "onion:80",
             "tcp:1,",
         )
 
@@ -105,6 +107,7 @@ class Parsers(SynchronousTestCase):
                 "tcp:a.example:1,tor:abc.onion:2": ("tcp:a.example:1", "tor:abc.onion:2"),
                 "127.0.0.1:3457": ("tcp:127.0.0.1:3457",),
                 "tcp:[::1]:9": ("tcp:[::1]:9",),
+                "AUTO,tcp:a:1": ("AUTO", "tcp:a:1"),
                 "i2p:c2ng2pbrmxmlwpijn": ("i2p:c2ng2pbrmxmlwpijn",),
             },
         )
@@ -112,7 +115,6 @@ class Parsers(SynchronousTestCase):
             parsers.location,
             "",
             "disabled",
-            "AUTO",
             "tcp:a.example",
             "tcp:a.example:0",
             "tcp:a/b:1",
@@ -120,6 +122,10 @@ class Parsers(SynchronousTestCase):
             "tor:a.example:1",
             "tcp:a:1,",
         )
+
+    def test_port_numbers(self) -> None:
+        self.assert_parses(parsers.port_number, {"1": 1, "65535": 65535})
+        self.assert_refuses(parsers.port_number, "0", "65536", "x", "-1")
 
     def test_furls(self) -> None:
         good = f"pb://{TUB}@tcp:a.example:1,tcp:b:2/introducer"
