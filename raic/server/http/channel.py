@@ -26,7 +26,7 @@ from raic.server.http.connections import Connections, Limits
 from raic.server.http.request import Face, StorageRequest
 
 ABORT_SECONDS = 15.0
-BODY_STEP = 16 * 1024
+BODY_STEP = 64 * 1024
 
 
 class StorageChannel(HTTPChannel):
@@ -86,9 +86,9 @@ class StorageChannel(HTTPChannel):
 
     def resumeProducing(self) -> None:
         """The client has read what we sent."""
-        super().resumeProducing()
         if self.requests:
             self.deadline = None
+        super().resumeProducing()
         if self._body_paused:
             self.transport.pauseProducing()
 
@@ -139,7 +139,8 @@ class StorageChannel(HTTPChannel):
     def body_arrives(self, size: int) -> None:
         """Note that so many bytes of a body were received.
 
-        A body that trickles is given up: each ``body_seconds`` must bring 16 KiB.
+        A body that trickles is given up: each ``body_seconds`` must bring 64 KiB.  At that pace
+        a piece of an upload takes 16 minutes, and the upload is not idle for 30.
         """
         self._body_unseen -= size
         if self._body_unseen <= 0:

@@ -24,7 +24,7 @@ class Limits:
         beginning, to its last.
     :ivar idle_seconds: between requests.  Longer than the 240 s for which Twisted's client keeps
         a connection, so that it is never the server who closes one just as a request is sent.
-    :ivar body_seconds: how long the next 16 KiB of a body, or its end, may take.
+    :ivar body_seconds: how long the next 64 KiB of a body, or its end, may take.
     :ivar stall_seconds: how long a client may take to read what fills the transport's buffer.
     :ivar linger_seconds: how long, after a refusal, the rest of a body is read and thrown away.
     :ivar linger_bytes: and how much of it at most.

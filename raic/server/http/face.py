@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 from wsgiref.handlers import format_date_time
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -14,11 +14,17 @@ from raic.errors import MessageTooLarge
 from raic.interfaces import IStorageService, IWorkers
 from raic.server.http.authorization import BadSecrets, Swissnum, parse_secrets
 from raic.server.http.bodies import Message
+from raic.server.http.encodings import Encoding
 from raic.server.http.failures import Refusal
-from raic.server.http.messages import UNSCANNED_BYTES, Schema, encode
+from raic.server.http.messages import Schema
 from raic.server.http.negotiation import answer_encoding, request_encoding
 from raic.server.http.request import StorageRequest
 from raic.server.http.routes import Begin, Routes
+
+T = TypeVar("T")
+
+DECODED_AT_ONCE_BYTES = 64 * 1024
+"""Longer messages are decoded in a thread."""
 
 MAX_IGNORED_BYTES = 8 * 1024
 """A body where none belongs is thrown away up to this size."""
@@ -95,14 +101,14 @@ class StorageFace:
     def send(self, request: StorageRequest, message: object, status: int = 200) -> None:
         """Answer with a message, in the encoding that the client prefers."""
         encoding = request.encoding
-        request.answer(status, encode(message, encoding), encoding.encode("ascii"))
+        request.answer(status, encoding.dumps(message), encoding.media_type.encode("ascii"))
 
     def receive(
         self,
         request: StorageRequest,
         length: int | None,
-        schema: Schema,
-        handle: Callable[[Any], Deferred[None]],
+        schema: Schema[T],
+        handle: Callable[[T], Deferred[None]],
     ) -> None:
         """Gather and decode a message, then handle it.
 
@@ -129,8 +135,8 @@ class StorageFace:
         else:
             request.body = message
 
-    def _decode(self, schema: Schema, data: bytes, encoding: str) -> Deferred[Any]:
-        if len(data) > UNSCANNED_BYTES:
+    def _decode(self, schema: Schema[T], data: bytes, encoding: Encoding) -> Deferred[T]:
+        if len(data) > DECODED_AT_ONCE_BYTES:
             return self._workers.run(lambda: schema.decode(data, encoding))
         try:
             return succeed(schema.decode(data, encoding))

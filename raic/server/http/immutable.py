@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred
 
 from raic.interfaces import IAllocation, IBucketUpload
@@ -12,18 +10,18 @@ from raic.server.http.bodies import ShareData
 from raic.server.http.face import StorageFace, bodiless
 from raic.server.http.failures import Refusal
 from raic.server.http.general import LEASE, lease_secrets
-from raic.server.http.messages import ALLOCATION
+from raic.server.http.messages import ALLOCATION, Allocation
 from raic.server.http.ranges import parse_content_range
 from raic.server.http.request import StorageRequest
 from raic.server.http.routes import Endpoint
 
 
 def _allocate(face: StorageFace, request: StorageRequest, length: int | None) -> None:
-    def allocate(message: Any) -> Deferred[None]:
+    def allocate(wanted: Allocation) -> Deferred[None]:
         allocating = face.service.allocate_buckets(
             request.storage_index,
-            message["share-numbers"],
-            message["allocated-size"],
+            wanted.shnums,
+            wanted.size,
             lease_secrets(request.secrets),
             request.secrets[UPLOAD],
         )

@@ -1,175 +1,143 @@
-"""Messages in and out: CBOR and JSON, checked against the protocol's schemas.
-
-Every message is validated by its CDDL schema before a Python object is made of it, so a CBOR tag,
-a bignum or a deep nesting reaches nobody.  A JSON message is first turned into the CBOR message
-that it stands for: its byte strings are base64, its sets arrays, its integer keys strings.
-"""
+"""The messages that clients send, checked against the protocol's schemas."""
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Generic, TypeVar
 
-import cbor2
-import pycddl
 from attrs import frozen
 
 from raic.errors import MessageMalformed
-from raic.server.http.negotiation import CBOR
-from raic.server.http.structure import check_structure
+from raic.server.http.encodings import Encoding
 from raic.values import ReadVector, TestVector, TestWriteVectors, WriteVector
 
-UNSCANNED_BYTES = 64 * 1024
-"""Messages up to this size cannot hold enough items to matter."""
+T = TypeVar("T")
 
-MAX_JSON_BYTES = 1024 * 1024
-"""JSON is for trying things by hand."""
+MAX_SHARE_NUMBERS = 256
+MAX_VECTORS = 30
+MAX_REASON_BYTES = 32_765
 
 
 @frozen
-class Schema:
-    """What a message must be.
+class Schema(Generic[T]):
+    """A kind of message.
 
+    :ivar read: makes its value of what was decoded; raises ``ValueError``, ``TypeError`` or
+        ``KeyError`` when that is not of the schema.
     :ivar max_bytes: its largest encoded size; None for the configured ``max_message``.
     """
 
-    cddl: pycddl.Schema
-    from_json: Callable[[Any], object]
+    read: Callable[[Any, Encoding], T]
     max_bytes: int | None
 
-    def limit(self, encoding: str, max_message: int) -> int:
+    def limit(self, encoding: Encoding, max_message: int) -> int:
         """The largest encoded size of a message."""
         limit = max_message if self.max_bytes is None else self.max_bytes
-        return limit if encoding == CBOR else min(limit, MAX_JSON_BYTES)
+        return limit if encoding.max_bytes is None else min(limit, encoding.max_bytes)
 
-    def decode(self, data: bytes, encoding: str) -> Any:
-        """The message's content.
+    def decode(self, data: bytes, encoding: Encoding) -> T:
+        """The message's value.
 
         :raises MessageMalformed: it does not parse or is not of this schema.
         """
         try:
-            if encoding != CBOR:
-                data = cbor2.dumps(self.from_json(json.loads(data)))
-            elif len(data) > UNSCANNED_BYTES:
-                check_structure(data)
-            return self.cddl.validate_cbor(data, True)
-        except _UNDECODABLE:
+            return self.read(encoding.loads(data), encoding)
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise MessageMalformed("the message does not follow its schema") from None
 
 
-_UNDECODABLE = (
-    pycddl.ValidationError,
-    cbor2.CBOREncodeError,
-    ValueError,  # not JSON, base64 or UTF-8; a tag unknown to pycddl; too many items
-    TypeError,  # JSON of another shape than the schema's
-    KeyError,
-    AttributeError,
-    RecursionError,
-    OverflowError,
-)
+@frozen
+class Allocation:
+    """Which shares are to be uploaded, and how long each is."""
+
+    shnums: Collection[int]
+    size: int
 
 
-def _allocation(message: Any) -> object:
-    return {**message, "share-numbers": set(message["share-numbers"])}
+@frozen
+class Changes:
+    """What is asked of the shares of a slot."""
+
+    vectors: Mapping[int, TestWriteVectors]
+    reads: tuple[ReadVector, ...]
 
 
-def _read_test_write(message: Any) -> object:
-    def with_bytes(vectors: Any, name: str) -> object:
-        return [{**vector, name: b64decode(vector[name], validate=True)} for vector in vectors]
+def _record(value: Any, *names: str) -> tuple[Any, ...]:
+    """The values of a map with exactly these keys."""
+    if not isinstance(value, dict) or len(value) != len(names):
+        raise TypeError("a map with other keys is expected")
+    return tuple([value[name] for name in names])
 
-    return {
-        **message,
-        "test-write-vectors": {
-            int(number): {
-                **vectors,
-                "test": with_bytes(vectors["test"], "specimen"),
-                "write": with_bytes(vectors["write"], "data"),
-            }
-            for number, vectors in message["test-write-vectors"].items()
-        },
+
+def _items(value: Any, most: int | None = None) -> list[Any]:
+    if not isinstance(value, list) or (most is not None and len(value) > most):
+        raise TypeError("an array is expected, or a shorter one")
+    return value
+
+
+def _uint(value: Any) -> int:
+    # Not isinstance: a boolean is an int to Python.
+    if type(value) is not int or not 0 <= value < 2**64:
+        raise TypeError("an unsigned integer is expected")
+    return value
+
+
+def _allocation(message: Any, encoding: Encoding) -> Allocation:
+    shnums, size = _record(message, "share-numbers", "allocated-size")
+    members = encoding.members(shnums)
+    if len(members) > MAX_SHARE_NUMBERS:
+        raise ValueError("too many share numbers")
+    return Allocation(frozenset([_uint(member) for member in members]), _uint(size))
+
+
+def _advisory(message: Any, _: Encoding) -> str:
+    (reason,) = _record(message, "reason")
+    if not isinstance(reason, str):
+        raise TypeError("a text is expected")
+    if not 1 <= len(reason.encode("utf-8")) <= MAX_REASON_BYTES:
+        raise ValueError("the reason is empty or too long")
+    return reason
+
+
+def _read_vectors(value: Any) -> tuple[ReadVector, ...]:
+    pairs = [_record(item, "offset", "size") for item in _items(value, MAX_VECTORS)]
+    return tuple([ReadVector(_uint(offset), _uint(size)) for offset, size in pairs])
+
+
+def _share_vectors(value: Any, encoding: Encoding) -> TestWriteVectors:
+    tests, writes, new_length = _record(value, "test", "write", "new-length")
+    return TestWriteVectors(
+        tuple([_test(item, encoding) for item in _items(tests, MAX_VECTORS)]),
+        tuple([_write(item, encoding) for item in _items(writes)]),
+        None if new_length is None else _uint(new_length),
+    )
+
+
+def _test(value: Any, encoding: Encoding) -> TestVector:
+    offset, size, specimen = _record(value, "offset", "size", "specimen")
+    return TestVector(_uint(offset), _uint(size), encoding.octets(specimen))
+
+
+def _write(value: Any, encoding: Encoding) -> WriteVector:
+    offset, data = _record(value, "offset", "data")
+    return WriteVector(_uint(offset), encoding.octets(data))
+
+
+def _changes(message: Any, encoding: Encoding) -> Changes:
+    shares, reads = _record(message, "test-write-vectors", "read-vector")
+    if not isinstance(shares, dict) or len(shares) > MAX_SHARE_NUMBERS:
+        raise TypeError("a map is expected, or a smaller one")
+    vectors = {
+        _uint(encoding.number(key)): _share_vectors(value, encoding)
+        for key, value in shares.items()
     }
+    return Changes(vectors, _read_vectors(reads))
 
 
-ALLOCATION = Schema(
-    pycddl.Schema(
-        """
-        request = {
-          share-numbers: #6.258([0*256 uint])
-          allocated-size: uint
-        }
-        """
-    ),
-    _allocation,
-    8 * 1024,
-)
-
+ALLOCATION = Schema(_allocation, 8 * 1024)
+CHANGES = Schema(_changes, None)
 ADVISORY = Schema(
-    pycddl.Schema("request = {reason: tstr .size (1..32765)}"),
-    lambda message: message,
+    _advisory,
     # JSON may need six characters for one byte of the reason.
     256 * 1024,
 )
-
-READ_TEST_WRITE = Schema(
-    pycddl.Schema(
-        """
-        request = {
-          "test-write-vectors": {
-            0*256 share_number : {
-              "test": [0*30 {"offset": uint, "size": uint, "specimen": bstr}]
-              "write": [* {"offset": uint, "data": bstr}]
-              "new-length": uint / null
-            }
-          }
-          "read-vector": [0*30 {"offset": uint, "size": uint}]
-        }
-        share_number = uint
-        """
-    ),
-    _read_test_write,
-    None,
-)
-
-
-def read_vectors(message: Mapping[str, Any]) -> tuple[ReadVector, ...]:
-    """The read vectors of a decoded read-test-write."""
-    return tuple(ReadVector(item["offset"], item["size"]) for item in message["read-vector"])
-
-
-def share_vectors(message: Mapping[str, Any]) -> dict[int, TestWriteVectors]:
-    """What a decoded read-test-write asks of each share."""
-    return {
-        shnum: TestWriteVectors(
-            tuple(
-                TestVector(item["offset"], item["size"], item["specimen"]) for item in of["test"]
-            ),
-            tuple(WriteVector(item["offset"], item["data"]) for item in of["write"]),
-            of["new-length"],
-        )
-        for shnum, of in message["test-write-vectors"].items()
-    }
-
-
-def encode(message: object, encoding: str) -> bytes:
-    """An answer's message, encoded."""
-    if encoding == CBOR:
-        return cbor2.dumps(message)
-    return json.dumps(_jsonable(message)).encode("ascii")
-
-
-def _jsonable(value: Any) -> object:
-    if isinstance(value, bytes):
-        return b64encode(value).decode("ascii")
-    if isinstance(value, frozenset | set):
-        return sorted(value)
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, dict):
-        # The keys of the version message are bytes, all others text or numbers.
-        return {
-            key.decode("ascii") if isinstance(key, bytes) else str(key): _jsonable(item)
-            for key, item in value.items()
-        }
-    return value

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred
 
 from raic.errors import NoSuchShare
 from raic.server.http.authorization import WRITE_ENABLER
 from raic.server.http.face import StorageFace, bodiless
 from raic.server.http.general import LEASE, lease_secrets
-from raic.server.http.messages import ADVISORY, READ_TEST_WRITE, read_vectors, share_vectors
+from raic.server.http.messages import ADVISORY, CHANGES, Changes
 from raic.server.http.request import StorageRequest
 from raic.server.http.routes import Begin, Endpoint
 from raic.values import ReadTestWriteResult
 
 
 def _read_test_write(face: StorageFace, request: StorageRequest, length: int | None) -> None:
-    def write(message: Any) -> Deferred[None]:
+    def write(changes: Changes) -> Deferred[None]:
         writing = face.service.read_test_write(
             request.storage_index,
             request.secrets[WRITE_ENABLER],
             lease_secrets(request.secrets),
-            share_vectors(message),
-            read_vectors(message),
+            changes.vectors,
+            changes.reads,
         )
         return writing.addCallback(done)
 
@@ -31,7 +29,7 @@ def _read_test_write(face: StorageFace, request: StorageRequest, length: int | N
         data = {shnum: list(texts) for shnum, texts in result.data.items()}
         face.send(request, {"success": result.success, "data": data})
 
-    face.receive(request, length, READ_TEST_WRITE, write)
+    face.receive(request, length, CHANGES, write)
 
 
 def _list(face: StorageFace, request: StorageRequest) -> Deferred[None]:
@@ -41,9 +39,9 @@ def _list(face: StorageFace, request: StorageRequest) -> Deferred[None]:
 
 def _advise(kind: str) -> Begin:
     def begin(face: StorageFace, request: StorageRequest, length: int | None) -> None:
-        def advise(message: Any) -> Deferred[None]:
+        def advise(reason: str) -> Deferred[None]:
             advising = face.service.advise_corrupt_share(
-                kind, request.storage_index, request.shnum, message["reason"]
+                kind, request.storage_index, request.shnum, reason
             )
             return advising.addCallback(advised)
 
@@ -57,7 +55,7 @@ def _advise(kind: str) -> Begin:
     return begin
 
 
-READ_TEST_WRITE_ENDPOINT = Endpoint(
+READ_TEST_WRITE = Endpoint(
     "read, test and write", _read_test_write, LEASE | {WRITE_ENABLER}, sends_message=True
 )
 LIST = Endpoint("list mutable shares", bodiless(_list), sends_message=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-CBOR = "application/cbor"
-JSON = "application/json"
+from raic.server.http.encodings import CBOR, JSON, Encoding
 
 _KNOWN = (CBOR, JSON)
 _CBOR_ALONE = [b"application/cbor"]
 _WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
-def answer_encoding(accept: Sequence[bytes] | None) -> str | None:
+def answer_encoding(accept: Sequence[bytes] | None) -> Encoding | None:
     """The encoding for an answer, given the values of ``Accept``.
 
     :return: the one that the client prefers, CBOR where it has no preference; None when it
@@ -22,11 +21,11 @@ def answer_encoding(accept: Sequence[bytes] | None) -> str | None:
     if not accept or accept == _CBOR_ALONE:
         return CBOR
     ranges = _media_ranges(b",".join(accept).decode("latin-1").lower())
-    best = max(_KNOWN, key=lambda known: _quality(known, ranges))
-    return best if _quality(best, ranges) > 0 else None
+    best = max(_KNOWN, key=lambda known: _quality(known.media_type, ranges))
+    return best if _quality(best.media_type, ranges) > 0 else None
 
 
-def request_encoding(content_type: Sequence[bytes] | None) -> str | None:
+def request_encoding(content_type: Sequence[bytes] | None) -> Encoding | None:
     """The encoding of a request's message, given the values of ``Content-Type``.
 
     :return: CBOR where there is none; None when it is neither CBOR nor JSON.
@@ -34,7 +33,7 @@ def request_encoding(content_type: Sequence[bytes] | None) -> str | None:
     if not content_type or content_type == _CBOR_ALONE:
         return CBOR
     named = content_type[0].decode("latin-1").partition(";")[0].strip().lower()
-    return named if named in _KNOWN else None
+    return next((known for known in _KNOWN if known.media_type == named), None)
 
 
 def _media_ranges(header: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, Request
 
 from raic.server.http.authorization import Secrets
+from raic.server.http.encodings import Encoding
 from raic.server.http.failures import refusal_for
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class StorageRequest(Request):
     storage_index: bytes
     shnum: int
     secrets: Secrets
-    encoding: str
+    encoding: Encoding
 
     _arrived = False
     _length: int | None = 0
@@ -84,6 +85,8 @@ class StorageRequest(Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         """Pass on a piece of the body."""
+        if self.gone:
+            return
         if not self.startedWriting:
             self.channel.body_arrives(len(data))
         if self.body is not None:
@@ -91,6 +94,8 @@ class StorageRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Go on when the body is complete."""
+        if self.gone:
+            return
         self._arrived = True
         self.channel.body_ended()
         if self.startedWriting:

@@ -27,7 +27,7 @@ ROUTES = Routes(
         b"immutable/SI/N": {b"GET": reading.READ_IMMUTABLE, b"PATCH": immutable.WRITE},
         b"immutable/SI/N/abort": {b"PUT": immutable.ABORT},
         b"immutable/SI/N/corrupt": {b"POST": mutable.ADVISE_IMMUTABLE},
-        b"mutable/SI/read-test-write": {b"POST": mutable.READ_TEST_WRITE_ENDPOINT},
+        b"mutable/SI/read-test-write": {b"POST": mutable.READ_TEST_WRITE},
         b"mutable/SI/shares": {b"GET": mutable.LIST},
         b"mutable/SI/N": {b"GET": reading.READ_MUTABLE},
         b"mutable/SI/N/corrupt": {b"POST": mutable.ADVISE_MUTABLE},

@@ -19,7 +19,7 @@ from raic.budget import MemoryBudget
 from raic.interfaces import IStorageProvider
 from raic.server.http import Limits, make_site
 from raic.server.http.channel import StorageChannel
-from raic.server.service import Permissions, StorageService
+from raic.server.service import StorageService
 from raic.server.space import SpaceGauge
 from raic.shares.buckets import Buckets
 from raic.shares.index import create_index, open_index
@@ -67,6 +67,13 @@ class Transport(StringTransport):
 
     channel: StorageChannel
     aborted = False
+    stalls = False
+
+    def write(self, data: bytes) -> None:
+        """Take bytes; when told to stall, as a socket whose other end does not read."""
+        super().write(data)
+        if self.stalls:
+            self.channel.pauseProducing()
 
     def loseConnection(self) -> None:
         """Close when what was written has been sent: at once."""
@@ -108,7 +115,7 @@ class Connection:
 
     def received(self) -> bytes:
         """What the server has sent since this was last called."""
-        data = self.transport.value()
+        data: bytes = self.transport.value()
         self.transport.clear()
         return data
 
@@ -131,7 +138,8 @@ def _parse(data: bytes, head: bool) -> tuple[Answer, bytes]:
     first, *lines = top.decode("ascii").split("\r\n")
     version, status, _ = first.split(" ", 2)
     assert version == "HTTP/1.1", first
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    parted = (line.partition(":") for line in lines)
+    headers = {name.lower(): value.strip() for name, _, value in parted}
     length = 0 if head else int(headers.get("content-length", 0))
     assert len(rest) >= length, "the answer is shorter than its Content-Length"
     return Answer(int(status), headers, rest[:length]), rest[length:]
@@ -208,7 +216,7 @@ class FaceTestCase(SynchronousTestCase):
         """What the service stores in."""
         return MemoryProvider("attic")
 
-    def make_service(self, permissions: Permissions = Permissions()) -> StorageService:
+    def make_service(self) -> StorageService:
         """A service over the provider and the index."""
         sealer, pins = Sealer(b"k" * 32), Pins()
         memory = MemoryBudget(64 * 1024 * 1024)
@@ -231,8 +239,11 @@ class FaceTestCase(SynchronousTestCase):
             space,
             self.clock,
             maximum_mutable=MAX_MESSAGE,
-            permissions=permissions,
         )
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time pass, a second at a time."""
+        self.clock.pump([1.0] * seconds)
 
     def connect(self) -> Connection:
         """A new connection."""
