@@ -21,12 +21,13 @@ from raic.values import ListedObject, ObjectPage, Space, Stored
 PAGE_OBJECTS = 1000
 COMPARE_BYTES = 1024 * 1024
 INCOMING = ",,incoming"
-"""The folder of unfinished files, where the file system knows no nameless ones."""
+"""The folder of what is no object yet: names are "<process>.<number> <begin of the key>"."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NAMELESS = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
 _NAMED = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
-_NO_NAMELESS_FILES: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+# What says so: the file system, an old kernel, or a system where /proc is not mounted.
+_NO_NAMELESS_FILES: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
 @define(eq=False)
@@ -90,10 +91,7 @@ class FileStore:
         try:
             self._known.clear()
             self._nameless = True
-            self._make_folder(OTHERS)
-            self._nameless = self._can_be_nameless()
-            if not self._nameless:
-                self._make_folder(INCOMING)
+            self._make_folder(INCOMING)
             self._prove()
         except BaseException:
             self.close()
@@ -187,7 +185,8 @@ class FileStore:
         cleared = 0
         for name in self._names(INCOMING):
             process, _, key = name.partition(" ")
-            if process.split(".")[0] != self._process and key.startswith(wanted):
+            # A comma begins the name of what was written to try the disk.
+            if process.split(".")[0] != self._process and key.startswith((wanted, ",")):
                 self._disk.unlink(f"{INCOMING}/{name}", dir_fd=self._root)
                 cleared += 1
         return cleared
@@ -283,27 +282,29 @@ class FileStore:
                 f"mount {self._path} or put it back, then start the node again",
             )
 
-    def _can_be_nameless(self) -> bool:
+    def _prove(self) -> None:
+        """Write and delete a file; find out whether unfinished files can be nameless."""
+        self._names(".")
         try:
-            probe = self._create(OTHERS, f"{self._process}.nameless")
+            self._prove_writing()
         except OSError as error:
-            if error.errno not in _NO_NAMELESS_FILES:
+            if not self._nameless or error.errno not in _NO_NAMELESS_FILES:
                 raise
-            return False
+            self._nameless = False
+            self._prove_writing()
+
+    def _prove_writing(self) -> None:
+        probe = self._create(INCOMING, f"{self._process}.{next(self._numbers)} ,probe")
         try:
+            self.append(probe, b"can this be written?")
+            if self._fsync:
+                self._disk.fsync(probe.fd)
             self._link(probe)
             self._disk.unlink(probe.path, dir_fd=self._root)
-        except FileNotFoundError:
-            return False  # /proc is not mounted
+            if self._fsync:
+                self._sync_folder(INCOMING, self._root)
         finally:
             self.discard(probe)
-        return True
-
-    def _prove(self) -> None:
-        key = f"{self._process}.probe"
-        self._names(".")
-        self.put(key, b"can this be written?")
-        self.delete([key])
 
     def _names(self, folder: str) -> list[str]:
         try:
