@@ -31,8 +31,32 @@ STATUSES = {200, 201, 204, 206, 400, 401, 404, 405, 406, 409, 413, 415, 416}
 
 HEALTHY = b"Authorization: Tahoe-LAFS " + b64encode(SWISSNUM)
 
-WORDS = """version lease immutable mutable shares abort corrupt read-test-write 0 1 7 255 256 007
--1 1e3 %30 18446744073709551616 x % .. ? shares?x=1 \x7f""".split()
+WORDS = [
+    "version",
+    "lease",
+    "immutable",
+    "mutable",
+    "shares",
+    "abort",
+    "corrupt",
+    "read-test-write",
+    "0",
+    "1",
+    "7",
+    "255",
+    "256",
+    "007",
+    "-1",
+    "1e3",
+    "%30",
+    "18446744073709551616",
+    "x",
+    "%",
+    "..",
+    "?",
+    "shares?x=1",
+    "\x7f",
+]
 segments = st.sampled_from(["", SI, "a" * 26, *WORDS])
 methods = st.sampled_from(["GET", "PUT", "POST", "PATCH", "HEAD", "DELETE", "OPTIONS", "get"])
 targets = st.one_of(
@@ -75,18 +99,27 @@ Transfer-Encoding: chunked
 Bad Header
 X: \xff\xfe"""
 other_lines = st.sampled_from(OTHER_LINES.split(b"\n"))
-NAMES = """share-numbers allocated-size reason test-write-vectors read-vector test write new-length
-offset size specimen data""".split()
+NAMES = [
+    "share-numbers",
+    "allocated-size",
+    "reason",
+    "test-write-vectors",
+    "read-vector",
+    "test",
+    "write",
+    "new-length",
+    "offset",
+    "size",
+    "specimen",
+    "data",
+]
 numbers = st.integers(-5, 2**65)
 values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-5, 2**65)
-    | st.binary(max_size=20)
-    | st.text(max_size=9),
+    st.none() | st.booleans() | numbers | st.binary(max_size=20) | st.text(max_size=9),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(NAMES) | st.integers(0, 300), inner, max_size=3),
+        | st.dictionaries(st.sampled_from(NAMES) | st.integers(0, 300), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 bodies = st.one_of(
