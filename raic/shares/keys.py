@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b32decode, b32encode
+from functools import lru_cache
 from os import urandom
 from typing import ClassVar
 
@@ -32,8 +33,12 @@ _VERSIONED = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def encode_index(storage_index: bytes) -> str:
-    """The text form of a storage index: 26 characters of lower-case unpadded base32."""
+    """The text form of a storage index: 26 characters of lower-case unpadded base32.
+
+    Cached, because one request asks several times and Python's base32 is slow.
+    """
     return b32encode(storage_index)[:26].decode("ascii").lower()
 
 
