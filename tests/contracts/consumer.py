@@ -70,6 +70,11 @@ class Collector:
             self.paused = False
             self._producer.resumeProducing()
 
+    def stop(self) -> None:
+        """Want no more."""
+        if self._producer is not None:
+            self._stop(self._producer)
+
     def _pause(self, producer: IPushProducer) -> None:
         self.paused = True
         producer.pauseProducing()
