@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from attrs import evolve
+from twisted.internet.defer import Deferred, fail
+
+from raic.errors import ObjectCorrupt, ObjectNotFound
 from raic.shares.keys import CHUNKS, SHARES, SLOTS, VersionKey, parse_key
-from raic.shares.layout import share_header
+from raic.shares.layout import share_header, slot_header
 from raic.shares.rebuild import SHOWN_PROBLEMS, RebuildReport, rebuild
 from raic.shares.sealing import Sealer
+from raic.shares.secrets import new_lease
+from raic.values import Chunk, Inline, SlotShare, Version
 from tests.shares.rebuild_world import RebuildTestCase
-from tests.shares.slot_machine_world import MIB, busy, noise, put
-from tests.shares.stores import INDEX_A, INDEX_B
+from tests.shares.slot_machine_world import ENABLER, MIB, Send, busy, noise, put
+from tests.shares.stores import INDEX_A, INDEX_B, SECRETS
+
+TXN = "a" * 25 + "e"
+
+
+def missing(send: Send) -> Deferred[bytes]:
+    return fail(ObjectNotFound("attic", "get_object", "there is none"))
 
 
 class BrokenObjectTests(RebuildTestCase):
@@ -135,6 +149,54 @@ class BrokenObjectTests(RebuildTestCase):
         chunk = max(self.objects(CHUNKS))
         self.replace(chunk, self.bytes_of(chunk)[:-1])
         self.assert_problem(self.rebuild(), "1 of its 3 chunks")
+
+    def write_version(self, named: VersionKey, shares: Sequence[SlotShare], area: bytes) -> str:
+        """A version object whose header is sealed, but says what it should not."""
+        header = slot_header(
+            INDEX_A, Version(9, 9), shares, 0, ENABLER, b"n" * 20, [new_lease(SECRETS, 0)]
+        )
+        key = str(evolve(named, size=header.length + len(area)))
+        self.replace(key, header.sealed_for(key, self.sealer) + area)
+        return key
+
+    def test_a_version_whose_header_speaks_of_another(self) -> None:
+        inline = [SlotShare(0, 5, b"", Inline(0))]
+        for named in (
+            VersionKey(INDEX_A, Version(9, 8), TXN, 0),
+            VersionKey(INDEX_A, Version(8, 9), TXN, 0),
+            VersionKey(INDEX_B, Version(9, 9), TXN, 0),
+        ):
+            key = self.write_version(named, inline, b"share")
+            self.assert_problem(self.rebuild(), key, "another version")
+            self.replace(key, None)
+
+    def test_a_version_whose_shares_do_not_fit_in(self) -> None:
+        named = VersionKey(INDEX_A, Version(9, 9), TXN, 0)
+        for share, words in (
+            (SlotShare(0, 5, b"", Inline(1)), "does not fit"),
+            (SlotShare(0, 5, b"", (Chunk(None, 4),)), "do not make it up"),
+            (SlotShare(0, 5, b"", (Chunk(None, 4), Chunk(None, 1))), "do not make it up"),
+        ):
+            key = self.write_version(named, [share], b"share")
+            self.assert_problem(self.rebuild(), key, words)
+            self.replace(key, None)
+
+    def test_an_object_that_is_listed_but_not_there(self) -> None:
+        self.store(b"share")
+        self.change(s0=put((0, b"slot")))
+        self.remote.read_fates = [missing, missing]
+        self.assertEqual(self.rebuild().problem_count, 2)
+
+    def test_a_head_that_cannot_be_read(self) -> None:
+        self.change(s0=put((0, noise(2 * MIB))))
+        chunk = next(iter(self.version().chunk_keys()))
+        self.remote.shortened.update(self.objects(CHUNKS))
+        self.assert_problem(self.rebuild(), "shorter than listed")
+        self.remote.shortened.clear()
+        corrupt = ObjectCorrupt("attic", "get_object", f"{chunk} has a wrong tag")
+        self.remote.read_fates = [None, lambda _: fail(corrupt)]
+        self.assert_problem(self.rebuild(), "wrong tag")
+        self.assertEqual(self.rebuild().problems, ())
 
     def version_key(self, place: int) -> str:
         """The key of the slot's oldest version but one, and so on."""
