@@ -1,7 +1,9 @@
-"""Fixtures for every test."""
+"""Fixtures and rules for every test."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -11,3 +13,16 @@ import pytest
 def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trial's ``mktemp`` makes names relative to the current folder: keep them off the tree."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI, a test that needs a real service and was skipped has failed."""
+    report = yield
+    unforeseen = report.skipped and not hasattr(report, "wasxfail")
+    if unforeseen and os.environ.get("CI") and item.get_closest_marker("service"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is not allowed in CI: {report.longrepr}"
+    return report
