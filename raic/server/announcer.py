@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from foolscap.api import DeadReferenceError, Referenceable, Tub
+from foolscap.api import DeadReferenceError, Referenceable, RemoteException, Tub
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -114,7 +114,7 @@ class Announcer:
 
     Each introducer is connected to by itself, however long it takes.
 
-    :param tub: connects; it need not be running yet, and stops the connecting when it stops.
+    :param tub: connects, while it runs.
     :param furls: of the introducers.
     :param announcement: called at each :meth:`announce`.
     :param next_sequence: gives numbers that grow, also across restarts: clients ignore an
@@ -165,6 +165,7 @@ class _Introducer:
     _log = Logger()
 
     def __init__(self, tub: Tub, furl: str) -> None:
+        self._tub = tub
         self._tub_id = furl.removeprefix("pb://").partition("@")[0]
         self._remote: Any = None
         self._message: Message | None = None
@@ -184,7 +185,8 @@ class _Introducer:
         return IntroducerState(self._tub_id, self._published, self._problem or self._last_failure())
 
     def stop(self) -> None:
-        self._reconnector.stopConnecting()
+        if self._tub.running:  # otherwise it has forgotten all about connecting
+            self._reconnector.stopConnecting()
 
     def _last_failure(self) -> str | None:
         failure = None if self._remote else self._reconnector.getLastFailure()
@@ -217,7 +219,9 @@ class _Introducer:
         self._published = False
         if isinstance(failure.value, DeadReferenceError):
             return  # it will be sent again when the introducer is back
-        self._problem = failure.getErrorMessage()
+        error = failure.value
+        remote = error.failure if isinstance(error, RemoteException) else failure
+        self._problem = remote.getErrorMessage()
         self._log.error(
             "the introducer {tub_id} refused the announcement: {problem}",
             tub_id=self._tub_id,

@@ -90,20 +90,20 @@ class TubTestCase(TestCase):
     max_message = 8 * MIB
     memory = 64 * MIB
 
-    async def start_server(self, offered: Referenceable) -> str:
+    async def start_server(
+        self, offered: Referenceable, where: str = "tcp:0:interface=127.0.0.1"
+    ) -> str:
         """Offer an object; its FURL."""
         self.server_clock = Clock()
         self.budget = MemoryBudget(self.memory)
         limits = ConnectionLimits(self.budget, self.server_clock, self.max_message)
         self.server = make_tub(pem(), limits)
-        port = SharedPort(
-            serverFromString(reactor, "tcp:0:interface=127.0.0.1"), None, self.server_clock
-        )
+        port = SharedPort(serverFromString(reactor, where), None, self.server_clock)
         self.server.listenOn(port)
         self.server.startService()
         self.addCleanup(self.stop_server)
-        where: Any = (await port.listening).getHost()
-        self.server.setLocation(f"tcp:127.0.0.1:{where.port}")
+        host: Any = (await port.listening).getHost()
+        self.server.setLocation(f"tcp:127.0.0.1:{host.port}")
         return str(self.server.registerReference(offered, NAME))
 
     def stop_server(self) -> Deferred[None] | None:
