@@ -264,8 +264,7 @@ class StorageNode:
         )
 
     def _announce(self, tub: Tub, addresses: Addresses) -> None:
-        furl = self._config.introducer_furl
-        if furl is None:
+        if not self._config.introducers:
             return
         announcement = make_announcement(
             nickname=self._config.node.nickname,
@@ -276,7 +275,11 @@ class StorageNode:
         )
         sequence = SequenceFile(self._config.private / "announcement.seqnum", replace_file)
         announcer = Announcer(
-            tub, [furl], lambda: announcement, self._identity.signing_key, sequence.next
+            tub,
+            self._config.introducers,
+            lambda: announcement,
+            self._identity.signing_key,
+            sequence.next,
         )
         announcer.announce()
         self._undo.append(announcer.stop)

@@ -47,7 +47,7 @@ def _complete(checked: Checked, section: str, switch: str, needed: Sequence[str]
     return not missing
 
 
-def check_privacy(checked: Checked) -> None:
+def check_privacy(checked: Checked, introducers: Sequence[str]) -> None:
     """Refuse what would reveal an IP address that may not be revealed."""
     if checked.get("node", "reveal-IP-address"):
         return
@@ -55,10 +55,11 @@ def check_privacy(checked: Checked) -> None:
         checked.refuse(
             "node", "tub.location", "reveal-IP-address = false allows tor: and i2p: hints alone"
         )
-    if checked.get("client", "introducer.furl"):
+    if introducers:
         checked.refuse(
-            "client",
-            "introducer.furl",
-            "reveal-IP-address = false forbids it: the node connects to introducers directly; give"
-            " clients the node's private/servers.yaml",
+            "node",
+            "reveal-IP-address",
+            "false forbids introducers, because the node connects to them directly: remove"
+            " [client] introducer.furl and private/introducers.yaml, and give clients the node's"
+            " private/servers.yaml",
         )

@@ -30,6 +30,7 @@ class Checked:
     values: dict[tuple[str, str], Any] = field(factory=dict)
     notices: list[str] = field(factory=list)
     _problems: list[tuple[int, str]] = field(factory=list)
+    _problems_elsewhere: list[str] = field(factory=list)
 
     def get(self, section: str, key: str) -> Any:
         """The value, or what its absence stands for."""
@@ -45,20 +46,23 @@ class Checked:
 
     def refuse(self, section: str, key: str, problem: str) -> None:
         """Note what is wrong with a key, or with its absence."""
-        entry = self.text.entries.get((section, key))
+        entry = self.text.entries.get((section, key.lower()))
         line = entry.line if entry else self.text.sections.get(section, 0)
         self._problems.append((line, f"[{section}] {key}: {problem}"))
 
+    def refuse_file(self, name: str, problem: str) -> None:
+        """Note what is wrong with another file that belongs to the configuration."""
+        self._problems_elsewhere.append(f"{name}: {problem}")
+
     def raise_problems(self) -> None:
         """:raises ConfigurationError: something is wrong; each problem in the order of lines."""
-        if self._problems:
-            ordered = sorted(self._problems, key=lambda problem: problem[0])
-            raise ConfigurationError(
-                [
-                    f"{self.name}, line {line}: {text}" if line else f"{self.name}: {text}"
-                    for line, text in ordered
-                ]
-            )
+        ordered = sorted(self._problems, key=lambda problem: problem[0])
+        problems = [
+            f"{self.name}, line {line}: {text}" if line else f"{self.name}: {text}"
+            for line, text in ordered
+        ]
+        if problems or self._problems_elsewhere:
+            raise ConfigurationError(problems + self._problems_elsewhere)
 
 
 def check_text(name: str, text: str) -> Checked:

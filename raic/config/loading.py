@@ -10,6 +10,7 @@ from typing import Any
 
 from raic.config.anonymity import check_privacy, i2p_settings, onion_settings
 from raic.config.checking import Checked, check_text
+from raic.config.introducers import read_introducers
 from raic.config.model import Config, NodeSettings, ProviderSettings, StorageSettings
 from raic.config.schema import keys_of
 from raic.errors import ConfigurationError
@@ -49,7 +50,8 @@ def parse_config(node_directory: Path, text: str) -> Config:
     provider = _provider(checked, node_directory)
     certificates = _certificates(checked, node_directory)
     onion, i2p = onion_settings(checked, node_directory), i2p_settings(checked, node_directory)
-    check_privacy(checked)
+    introducers = _introducers(checked, node_directory)
+    check_privacy(checked, introducers)
     checked.raise_problems()
     return Config(
         node_directory=node_directory,
@@ -80,7 +82,7 @@ def parse_config(node_directory: Path, text: str) -> Config:
         provider=provider,
         onion=onion,
         i2p=i2p,
-        introducer_furl=checked.get("client", "introducer.furl"),
+        introducers=introducers,
         certificates=certificates,
         notices=tuple(checked.notices),
     )
@@ -145,6 +147,17 @@ def _refuse_unused(checked: Checked, used: str) -> None:
             checked.refuse(
                 section, "type", f"[storage] backend names [{used}]: remove this section"
             )
+
+
+def _introducers(checked: Checked, node_directory: Path) -> tuple[str, ...]:
+    name = "private/introducers.yaml"
+    listed: tuple[str, ...] = ()
+    try:
+        listed = read_introducers(node_directory / name)
+    except ValueError as error:
+        checked.refuse_file(name, str(error))
+    first = checked.get("client", "introducer.furl")
+    return tuple(dict.fromkeys(((first,) if first else ()) + listed))
 
 
 def _certificates(checked: Checked, node_directory: Path) -> tuple[Mapping[str, Any], ...]:

@@ -79,7 +79,7 @@ class Config:
     :ivar provider: the one that ``[storage] backend`` names.
     :ivar onion: None without ``listen:tor``.
     :ivar i2p: None without ``listen:i2p``.
-    :ivar introducer_furl: None for none.
+    :ivar introducers: their FURLs, each once.
     :ivar certificates: of grid managers: parsed JSON, as it is announced.
     :ivar notices: what the operator should be told about keys without effect.
     """
@@ -90,7 +90,7 @@ class Config:
     provider: ProviderSettings
     onion: OnionSettings | None
     i2p: I2pSettings | None
-    introducer_furl: str | None = field(repr=False)
+    introducers: tuple[str, ...] = field(repr=False)
     certificates: tuple[Mapping[str, Any], ...] = field(repr=False)
     notices: tuple[str, ...]
 

@@ -226,7 +226,7 @@ class Creating(SynchronousTestCase):
         self.create(path, NewNode("n", "tcp:4000", "tcp:a.example:4000", "tcp:3456", introducer))
         config = load_config(path)
         self.assertEqual((config.node.ports, config.node.web_port), (("tcp:4000",), "tcp:3456"))
-        self.assertEqual(config.introducer_furl, introducer)
+        self.assertEqual(config.introducers, (introducer,))
 
     def test_an_empty_directory_is_taken_and_parents_are_made(self) -> None:
         path = Path(self.mktemp()).absolute() / "deep" / "node"

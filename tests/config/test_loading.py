@@ -22,7 +22,7 @@ class Defaults(SynchronousTestCase):
         self.assertTrue(config.provider.fsync)
         self.assertEqual(config.storage.reserved_space, 0)
         self.assertEqual(config.storage.max_mutable_message, 256 * 2**20)
-        self.assertIsNone(config.introducer_furl)
+        self.assertEqual(config.introducers, ())
         self.assertEqual(config.notices, ())
 
     def test_every_honoured_key_arrives(self) -> None:
@@ -68,7 +68,7 @@ class Defaults(SynchronousTestCase):
         self.assertEqual(storage.max_connections, 7)
         self.assertEqual(config.provider.path, Path("/mnt/attic"))
         self.assertFalse(config.provider.fsync)
-        self.assertEqual(config.introducer_furl, FURL)
+        self.assertEqual(config.introducers, (FURL,))
 
     def test_a_key_without_effect_yet_is_mentioned(self) -> None:
         config = parse_config(NODE, "[node]\nweb.port = tcp:3456\n")
@@ -139,8 +139,8 @@ class Mistakes(SynchronousTestCase):
             self.assert_problem(f"{hidden}tub.location = {location}\n", "line 3", "allows tor:")
         self.assert_problem(
             f"{hidden}tub.location = tor:x.onion:1\n[client]\nintroducer.furl = {FURL}\n",
-            "line 5",
-            "forbids it",
+            "line 2",
+            "forbids introducers",
         )
         parse_config(NODE, f"{hidden}tub.location = tor:x.onion:1,i2p:abc\n")
 
@@ -263,6 +263,49 @@ class Certificates(SynchronousTestCase):
             ConfigurationError, self.config, '{"certificate": "{}", "signature": "x"}', "false"
         )
         self.assertIn("would not be announced", str(error))
+
+
+class Introducers(SynchronousTestCase):
+    def config(self, introducers: str, text: str = "") -> Config:
+        node = Path(self.mktemp())
+        (node / "private").mkdir(parents=True)
+        (node / "private" / "introducers.yaml").write_text(introducers)
+        return parse_config(node, text)
+
+    def test_those_of_the_list_are_added_to_the_one_in_the_configuration(self) -> None:
+        other = FURL.replace("introducer.example", "other.example")
+        config = self.config(
+            f"introducers:\n  one:\n    furl: {FURL}\n  two:\n    furl: '{other}'\n",
+            f"[client]\nintroducer.furl = {FURL}\n",
+        )
+        self.assertEqual(config.introducers, (FURL, other))
+
+    def test_an_empty_list_is_none(self) -> None:
+        for text in ("", "introducers:\n", "introducers: {}\n"):
+            self.assertEqual(self.config(text).introducers, ())
+
+    def test_mistakes_are_told_with_the_others_and_without_the_furl(self) -> None:
+        for text in (
+            "hunter2",
+            "introducer: {}",
+            "introducers: [hunter2]",
+            "introducers: {one: hunter2}",
+            "introducers: {one: {furl: hunter2}}",
+            "introducers: {one: {furl: pb://hunter2, more: 1}}",
+            "introducers:\n  one: {hunter2",
+            "\x00hunter2",
+        ):
+            error = self.assertRaises(ConfigurationError, self.config, text, "[zzz]\n")
+            assert isinstance(error, ConfigurationError)
+            self.assertEqual(len(error.problems), 2, text)
+            self.assertIn("private/introducers.yaml: ", error.problems[1])
+            self.assertNotIn("hunter2", error.problems[1])
+
+    def test_a_list_that_cannot_be_read_is_refused(self) -> None:
+        node = Path(self.mktemp())
+        (node / "private" / "introducers.yaml").mkdir(parents=True)
+        with self.assertRaisesRegex(ConfigurationError, "cannot be read"):
+            parse_config(node, "")
 
 
 class Files(SynchronousTestCase):
