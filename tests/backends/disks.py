@@ -66,6 +66,14 @@ class OldDisk(ScriptedDisk):
         return super()._call(name, *args, **kwargs)
 
 
+class ImpatientDisk(Disk):
+    """Waits for no disk."""
+
+    @staticmethod
+    def fsync(fd: Any) -> None:
+        os.fstat(fd)  # it must be open all the same
+
+
 class DiskWithoutProc(ScriptedDisk):
     """A system where ``/proc`` is not mounted."""
 

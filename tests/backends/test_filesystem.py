@@ -20,6 +20,7 @@ from zope.interface import implementer
 from raic.backends.filesystem import OPEN_FILES, FilesystemProvider
 from raic.errors import (
     AccessDenied,
+    KeyTaken,
     NoSpace,
     ObjectNotFound,
     OutcomeUnknown,
@@ -31,7 +32,7 @@ from raic.errors import (
 from raic.interfaces import IWorkers
 from raic.values import Space
 from raic.workers import InlineWorkers
-from tests.backends.disks import OldDisk, ScriptedDisk
+from tests.backends.disks import DiskWithoutProc, OldDisk, ScriptedDisk, ShortDisk
 from tests.contracts.consumer import Collector
 from tests.contracts.provider import KEY, TEN
 
@@ -162,6 +163,33 @@ class StartTests(FilesystemTestCase):
         self.successResultOf(self.provider.start())
         self.assertEqual(self.disk.calls, [])
         self.assertEqual(self.successResultOf(self.provider.get_object(KEY, 0, 10)), TEN)
+
+
+class OddDiskTests(FilesystemTestCase):
+    """What is written can be read, whatever way the disk goes about it."""
+
+    def write_and_read(self, disk: ScriptedDisk) -> None:
+        self.disk = disk
+        self.provider = self.make_provider(fsync=False)
+        self.start()
+        data = bytes(range(256)) * 20
+        self.put(data=data)
+        upload = self.provider.open_upload(KEY + "1", len(data))
+        self.successResultOf(upload.write(data))
+        self.successResultOf(upload.finish())
+        self.put(KEY + "1", data)
+        refused = self.provider.put_object(KEY, data[:-1] + b"x")
+        self.failureResultOf(refused, KeyTaken)
+        for key in (KEY, KEY + "1"):
+            read = self.successResultOf(self.provider.get_object(key, 10, 10_000))
+            self.assertEqual(read, data[10:])
+        self.assertEqual(len(self.files()), 2)
+
+    def test_reads_and_writes_that_do_less_than_was_asked_are_repeated(self) -> None:
+        self.write_and_read(ShortDisk())
+
+    def test_files_that_cannot_be_linked_by_descriptor_get_names(self) -> None:
+        self.write_and_read(DiskWithoutProc())
 
 
 class DurabilityTests(FilesystemTestCase):
@@ -593,7 +621,7 @@ import sys
 from twisted.internet.task import Clock
 from raic.backends.filesystem import FilesystemProvider
 from raic.workers import InlineWorkers
-from tests.backends.disks import OldDisk, ScriptedDisk
+from tests.backends.disks import DiskWithoutProc, OldDisk, ScriptedDisk, ShortDisk
 disk = OldDisk() if sys.argv[2] == "named" else ScriptedDisk()
 provider = FilesystemProvider("attic", sys.argv[1], InlineWorkers(), Clock(), disk=disk)
 provider.start()

@@ -8,7 +8,7 @@ from raic.backends.disk import Disk
 from raic.backends.filesystem import FilesystemProvider
 from raic.interfaces import IStorageProvider, IWorkers
 from raic.workers import InlineWorkers, ThreadWorkers
-from tests.backends.disks import DiskWithoutProc, OldDisk, ShortDisk
+from tests.backends.disks import ImpatientDisk, OldDisk
 from tests.contracts.driving import Driven, ReactorSuite, SynchronousSuite, reactor
 from tests.contracts.provider import ProviderContract
 from tests.contracts.provider_model import ModelContract
@@ -47,10 +47,12 @@ class InlineTests(FilesystemContract, ModelContract, SynchronousSuite):
 
 
 class SyncedTests(FilesystemContract, SynchronousSuite):
-    """With syncing."""
+    """With syncing, as far as the calls go: no disk is waited for."""
 
     fsync = True
-    many = 1_001
+
+    def make_disk(self) -> Disk:
+        return ImpatientDisk()
 
 
 class NamedFilesTests(FilesystemContract, ModelContract, SynchronousSuite):
@@ -58,25 +60,6 @@ class NamedFilesTests(FilesystemContract, ModelContract, SynchronousSuite):
 
     def make_disk(self) -> Disk:
         return OldDisk()
-
-
-class WithoutProcTests(FilesystemContract, SynchronousSuite):
-    """Where nameless files exist but cannot be named."""
-
-    many = 1_001
-
-    def make_disk(self) -> Disk:
-        return DiskWithoutProc()
-
-
-class ShortTests(FilesystemContract, SynchronousSuite):
-    """Where a read or write does less than was asked."""
-
-    large = 1_100_001
-    many = 1_001
-
-    def make_disk(self) -> Disk:
-        return ShortDisk()
 
 
 class ThreadTests(FilesystemContract, ReactorSuite):
@@ -92,4 +75,3 @@ class SyncedThreadTests(ThreadTests):
     """With threads and syncing."""
 
     fsync = True
-    many = 1_001

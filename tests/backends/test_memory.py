@@ -12,6 +12,8 @@ from tests.contracts.provider_model import ModelContract
 
 
 class MemoryProviderTests(ProviderContract, ModelContract, SynchronousSuite):
+    many = 2_001
+
     def make_provider(self) -> IStorageProvider:
         return MemoryProvider("memory")
 

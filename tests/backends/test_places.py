@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -38,6 +38,7 @@ class PlaceTests(SynchronousTestCase):
             self.assertTrue(0 < len(part) <= 255)
             self.assertNotIn(part, (".", ".."))
 
+    @settings(max_examples=50, deadline=None)
     @given(st.sets(ANY_KEYS, max_size=30))
     def test_no_file_is_where_another_key_needs_a_folder(self, placed: set[str]) -> None:
         tree = Tree(placed)
@@ -45,6 +46,7 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(len(files), len(placed))
         self.assertEqual(files & set(tree.folders), set())
 
+    @settings(max_examples=50, deadline=None)
     @given(st.sets(ANY_KEYS, max_size=30), st.data())
     def test_a_listing_is_complete_and_ordered(self, placed: set[str], data: st.DataObject) -> None:
         names = Tree(placed).names

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
+from os import environ
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
@@ -124,7 +125,7 @@ class TamperingTests(TaggingTestCase):
             return stored[:at] + stored[at + STORED :]
         return stored[STORED : 2 * STORED] + stored[:STORED] + stored[2 * STORED :]
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=int(environ.get("RAIC_TAMPERING_EXAMPLES", "50")))
     @given(sizes(BLOCK), sizes(BLOCK), sizes(BLOCK), st.data())
     def test_no_wrong_byte_is_ever_read(
         self, size: int, offset: int, length: int, data: st.DataObject

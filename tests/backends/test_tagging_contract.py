@@ -22,8 +22,6 @@ class TaggedMemoryTests(ProviderContract, ModelContract, SynchronousSuite):
 
 
 class TaggedFilesystemTests(ProviderContract, SynchronousSuite):
-    many = 1_001
-
     def make_provider(self) -> IStorageProvider:
         return self.provider_at(self.mktemp())
 
@@ -36,8 +34,6 @@ class TaggedFilesystemTests(ProviderContract, SynchronousSuite):
 
 
 class TaggedThreadTests(ProviderContract, ReactorSuite):
-    many = 1_001
-
     def make_provider(self) -> IStorageProvider:
         workers = ThreadWorkers(reactor, 4, "tested")
         self.addCleanup(workers.stop)
