@@ -9,6 +9,7 @@ from typing import Any
 import cbor2
 from attrs import frozen
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -16,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.memory import MemoryProvider
 from raic.budget import MemoryBudget
-from raic.interfaces import IStorageProvider
+from raic.interfaces import IIndex, IStorageProvider
 from raic.server.http import Limits, make_site
 from raic.server.http.channel import StorageChannel
 from raic.server.service import StorageService
@@ -179,6 +180,33 @@ def raw_request(
     return b"\r\n".join(lines) + b"\r\n\r\n" + (body or b"")
 
 
+def service_over(
+    provider: IStorageProvider, index: IIndex, clock: IReactorTime
+) -> tuple[StorageService, SpaceGauge, Pins]:
+    """A service, the gauge to stop in the end, and the objects being read."""
+    sealer, pins = Sealer(b"k" * 32), Pins()
+    space = SpaceGauge(provider, clock)
+    space.start()
+    service = StorageService(
+        index,
+        Buckets(provider, index, sealer, pins, clock, MemoryBudget(64 * 1024 * 1024)),
+        Slots(
+            provider,
+            index,
+            sealer,
+            pins,
+            clock,
+            nodeid=b"n" * 20,
+            max_share_size=MAX_MESSAGE,
+            max_read=MAX_MESSAGE,
+        ),
+        space,
+        clock,
+        maximum_mutable=MAX_MESSAGE,
+    )
+    return service, space, pins
+
+
 class FaceTestCase(SynchronousTestCase):
     """Has a site over a service with everything behind it, in memory.
 
@@ -218,28 +246,9 @@ class FaceTestCase(SynchronousTestCase):
 
     def make_service(self) -> StorageService:
         """A service over the provider and the index."""
-        sealer, pins = Sealer(b"k" * 32), Pins()
-        memory = MemoryBudget(64 * 1024 * 1024)
-        space = SpaceGauge(self.provider, self.clock)
-        self.successResultOf(space.start())
+        service, space, self.pins = service_over(self.provider, self.index, self.clock)
         self.addCleanup(space.stop)
-        return StorageService(
-            self.index,
-            Buckets(self.provider, self.index, sealer, pins, self.clock, memory),
-            Slots(
-                self.provider,
-                self.index,
-                sealer,
-                pins,
-                self.clock,
-                nodeid=b"n" * 20,
-                max_share_size=MAX_MESSAGE,
-                max_read=MAX_MESSAGE,
-            ),
-            space,
-            self.clock,
-            maximum_mutable=MAX_MESSAGE,
-        )
+        return service
 
     def pass_time(self, seconds: int) -> None:
         """Let time pass, a second at a time."""
@@ -257,6 +266,11 @@ class FaceTestCase(SynchronousTestCase):
         if not connection.closed:
             connection.lose()
         return answer
+
+    def pinned(self) -> set[str]:
+        """The objects being read."""
+        page = self.successResultOf(self.provider.list_objects("", None))
+        return {listed.key for listed in page.objects if self.pins.is_pinned(listed.key)}
 
     # What tests begin with
 

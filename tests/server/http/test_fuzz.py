@@ -137,7 +137,7 @@ bodies = st.one_of(
 def requests(draw: st.DrawFn) -> bytes:
     """Requests, most of them almost right."""
     method, target = draw(methods), draw(targets)
-    body = draw(bodies)
+    body: bytes = draw(bodies)
     lines: list[bytes] = [f"{method} {target} HTTP/1.{draw(st.sampled_from('1110'))}".encode()]
     lines += draw(st.sampled_from([[HEALTHY]] * 9 + [[]]))
     lines += draw(st.lists(secret_lines, max_size=3))

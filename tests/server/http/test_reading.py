@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer
 
 from raic.backends.memory import MemoryProvider
@@ -112,6 +112,28 @@ class LargeRangeTests(ReadTestCase):
         connection.send(raw_request("GET", f"{self.kind}/{SI}/0") * 2)
         self.assertEqual([it.body for it in connection.answers()], [self.data] * 2)
 
+    def test_a_client_that_leaves_ends_the_stream_and_lets_the_object_go(self) -> None:
+        connection = self.connect()
+        connection.transport.stalls = True
+        connection.send(raw_request("GET", f"{self.kind}/{SI}/0"))
+        connection.channel.stopProducing()
+        connection.lose()
+        self.assertLess(len(connection.received()), LARGE)
+        self.assertEqual(self.pinned(), set())
+
+    def test_the_object_is_held_only_while_it_is_read(self) -> None:
+        connection = self.connect()
+        connection.transport.stalls = True
+        connection.send(raw_request("GET", f"{self.kind}/{SI}/0"))
+        self.assertEqual(len(self.pinned()), 1)
+        while connection.channel.requests:
+            connection.channel.resumeProducing()
+        self.assertEqual(self.pinned(), set())
+        for value in ("bytes=0-1", "bytes=0-", "bytes=9999999-99999999", None):
+            self.read(value)
+            self.ask("HEAD", f"{self.kind}/{SI}/0")
+            self.assertEqual(self.pinned(), set())
+
 
 class BrokenProvider(MemoryProvider):
     """Fails its reads: at once, or after some bytes."""
@@ -119,6 +141,7 @@ class BrokenProvider(MemoryProvider):
     broken = False
     cut = False
     truncated = False
+    empty = False
 
     def read_now(self, key: str, offset: int, length: int) -> bytes | None:
         return None if self.broken or self.truncated else super().read_now(key, offset, length)
@@ -136,6 +159,8 @@ class BrokenProvider(MemoryProvider):
         error = ProviderUnreachable("attic", "stream_object", f"{key} is out of reach")
         if self.broken:
             return fail(error)
+        if self.empty:
+            return succeed(0)
         if self.truncated:
             return super().stream_object(key, offset, length // 2, consumer)
         streaming = super().stream_object(key, offset, length, consumer)
@@ -174,6 +199,16 @@ class FailingReadTests(ReadTestCase):
             self.assertTrue(connection.transport.aborted, fault)
             self.assertTrue(connection.received().startswith(b"HTTP/1.1 200 OK\r\n"))
             setattr(self.provider, fault, False)
+
+    def test_a_failed_read_lets_the_object_go(self) -> None:
+        self.provider.broken = True
+        for value in ("bytes=0-9", None):
+            self.read(value)
+            self.assertEqual(self.pinned(), set())
+
+    def test_a_stream_that_brings_nothing_is_unavailable(self) -> None:
+        self.provider.empty = True
+        self.assertEqual(self.read().status, 503)
 
     def test_other_reads_go_on(self) -> None:
         self.provider.broken = True
