@@ -238,8 +238,10 @@ class IIndex(Interface):
         """:return: fires with the newest advisories first."""
 
     def unknown_keys(keys: Collection[str]) -> Deferred[frozenset[str]]:
-        """:return: fires with those of ``keys`` that nothing here refers to: neither a share, a
-        slot version, a chunk, an intent, a repair nor garbage.
+        """Which objects nobody knows.
+
+        :return: fires with those of ``keys`` that nothing here refers to: neither a share, a slot
+            version, a chunk, an intent, a repair nor garbage.
         """
 
     # Writing
@@ -304,8 +306,10 @@ class IIndex(Interface):
     # Deleting
 
     def next_garbage(now: int, limit: int) -> Deferred[tuple[Garbage, ...]]:
-        """:return: fires with garbage whose time has come, the oldest first; tombstones only when
-        nothing else of their storage index is garbage.
+        """What is to be deleted next.
+
+        :return: fires with garbage whose time has come, the oldest first; tombstones only when
+            nothing else of their storage index is garbage.
         """
 
     def settle_garbage(settled: Collection[Garbage]) -> Deferred[None]:
@@ -343,8 +347,9 @@ class IShareReader(Interface):
         """What :meth:`read` would fire with, if it can be had without waiting; else None."""
 
     def read(offset: int, length: int) -> Deferred[bytes]:
-        """:return: fires with the bytes of the range that the share has; fails with a
-        ``ProviderError``.
+        """Read a range.
+
+        :return: fires with the bytes of it that the share has; fails with a ``ProviderError``.
         """
 
     def stream(offset: int, length: int, consumer: IConsumer) -> Deferred[int]:
@@ -480,8 +485,9 @@ class IStorageService(Interface):
         """
 
     def add_lease(storage_index: bytes, secrets: LeaseSecrets) -> Deferred[bool]:
-        """:return: fires with whether anything is stored there, and hence a lease was granted or
-        renewed.
+        """Grant a lease, or renew the caller's.
+
+        :return: fires with whether anything is stored there, and hence there is a lease.
         """
 
     def advise_corrupt_share(
