@@ -16,16 +16,25 @@ def onion_settings(checked: Checked, node_directory: Path) -> OnionSettings | No
     """What ``listen:tor`` needs; None where it is not asked for."""
     if not _complete(checked, "tor", "onion", _ONION):
         return None
-    control, local, external, key_file = (checked.get("tor", key) for key in _ONION)
-    return OnionSettings(control, local, external, node_directory / key_file)
+    control, local, external, _ = (checked.get("tor", key) for key in _ONION)
+    return OnionSettings(
+        control, local, external, _key_file(checked, "tor", _ONION[-1], node_directory)
+    )
 
 
 def i2p_settings(checked: Checked, node_directory: Path) -> I2pSettings | None:
     """What ``listen:i2p`` needs; None where it is not asked for."""
     if not _complete(checked, "i2p", "dest", _DESTINATION):
         return None
-    sam, port, key_file = (checked.get("i2p", key) for key in _DESTINATION)
-    return I2pSettings(sam, port, node_directory / key_file)
+    sam, port, _ = (checked.get("i2p", key) for key in _DESTINATION)
+    return I2pSettings(sam, port, _key_file(checked, "i2p", _DESTINATION[-1], node_directory))
+
+
+def _key_file(checked: Checked, section: str, key: str, node_directory: Path) -> Path:
+    path = node_directory / Path(checked.get(section, key)).expanduser()
+    if not path.is_file():
+        checked.refuse(section, key, f"there is no file {path}: 'tahoe create-node' can make one")
+    return path
 
 
 def _complete(checked: Checked, section: str, switch: str, needed: Sequence[str]) -> bool:

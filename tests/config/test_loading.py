@@ -191,19 +191,25 @@ class Anonymity(SynchronousTestCase):
             "sam.port = tcp:127.0.0.1:7656",
             "dest = true",
             "dest.port = 3457",
-            "dest.private_key_file = /keys/i2p.privkey",
+            f"dest.private_key_file = {self.i2p_key}",
         ]
         return "".join(f"{line}\n" for line in lines if not without or without not in line)
 
+    def setUp(self) -> None:
+        self.node = Path(self.mktemp()).absolute()
+        (self.node / "private").mkdir(parents=True)
+        self.onion_key = self.node / "private" / "tor_onion.privkey"
+        self.onion_key.write_text("key")
+        self.i2p_key = self.node / "i2p.privkey"
+        self.i2p_key.write_text("key")
+
     def test_listeners_get_what_their_sections_say(self) -> None:
-        config = parse_config(NODE, self.text())
+        config = parse_config(self.node, self.text())
         self.assertEqual(
             config.onion,
-            OnionSettings("tcp:127.0.0.1:9051", 4000, 3457, NODE / "private" / "tor_onion.privkey"),
+            OnionSettings("tcp:127.0.0.1:9051", 4000, 3457, self.onion_key),
         )
-        self.assertEqual(
-            config.i2p, I2pSettings("tcp:127.0.0.1:7656", 3457, Path("/keys/i2p.privkey"))
-        )
+        self.assertEqual(config.i2p, I2pSettings("tcp:127.0.0.1:7656", 3457, self.i2p_key))
 
     def test_listeners_need_their_keys(self) -> None:
         for key in (
@@ -211,11 +217,11 @@ class Anonymity(SynchronousTestCase):
             *("sam.port", "dest.port", "dest.private_key_file"),
         ):
             with self.assertRaisesRegex(ConfigurationError, f"{key}: it is required"):
-                parse_config(NODE, self.text(without=key))
+                parse_config(self.node, self.text(without=key))
 
     def test_listeners_that_are_switched_off_are_refused(self) -> None:
         with self.assertRaisesRegex(ConfigurationError, "enabled.*listen:tor"):
-            parse_config(NODE, self.text().replace("[tor]\n", "[tor]\nenabled = false\n"))
+            parse_config(self.node, self.text().replace("[tor]\n", "[tor]\nenabled = false\n"))
 
     def test_keys_without_a_listener_are_refused(self) -> None:
         error = self.assertRaises(
@@ -224,6 +230,16 @@ class Anonymity(SynchronousTestCase):
         assert isinstance(error, ConfigurationError)
         self.assertEqual(len(error.problems), 9)
         self.assertIn("it needs listen:tor in tub.port", error.problems[0])
+
+    def test_a_key_that_is_not_there_is_refused(self) -> None:
+        self.onion_key.unlink()
+        self.i2p_key.unlink()
+        error = self.assertRaises(ConfigurationError, parse_config, self.node, self.text())
+        assert isinstance(error, ConfigurationError)
+        self.assertEqual(
+            [problem.partition(": there is no file")[0].split()[-1] for problem in error.problems],
+            ["onion.private_key_file", "dest.private_key_file"],
+        )
 
     def test_daemons_are_not_launched(self) -> None:
         for section in ("tor", "i2p"):

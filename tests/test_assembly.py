@@ -1,0 +1,138 @@
+"""The assembled node, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.error import CannotListenError
+from twisted.trial.unittest import TestCase
+
+from raic.assembly import NodeFacts, StorageNode, restore_index
+from raic.assembly.stack import make_provider
+from raic.config.identity import Identity
+from raic.config.loading import parse_config
+from raic.config.model import Config
+from raic.errors import IndexMissing, ProviderError
+from raic.workers import ThreadWorkers
+from tests.config.nodes import node_directory
+from tests.contracts.driving import reactor
+from tests.end_to_end.processes import free_port
+
+
+class AssemblyCase(TestCase):
+    config: Config
+    identity: Identity
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp()).absolute()
+        _, self.identity = node_directory(self.path)
+        self.port = free_port()
+        self.configure()
+
+    def configure(self, storage: str = "", rest: str = "") -> None:
+        port = f"tcp:{self.port}:interface=127.0.0.1"
+        self.config = parse_config(
+            self.path,
+            f"[node]\ntub.port = {port}\ntub.location = tcp:127.0.0.1:{self.port}\n"
+            f"[storage]\n{storage}{rest}",
+        )
+
+    def make_node(self) -> StorageNode:
+        node = StorageNode(self.config, self.identity, reactor, self.fail)
+        self.addCleanup(node.stop)
+        return node
+
+    async def run_once(self) -> NodeFacts:
+        node = self.make_node()
+        facts = await node.start()
+        await node.stop()
+        return facts
+
+    async def add_object(self, key: str) -> None:
+        workers = ThreadWorkers(reactor, 1, "test")
+        provider = make_provider(self.config, self.identity, workers, reactor)
+        await provider.start()
+        await provider.put_object(key, b"content")
+        await provider.stop()
+        await workers.stop()
+
+
+class Starting(AssemblyCase):
+    async def test_a_new_node_starts_empty(self) -> None:
+        facts = await self.run_once()
+        self.assertTrue(facts.clean)
+        self.assertEqual((facts.totals.shares, facts.totals.slots), (0, 0))
+        assert facts.space is not None
+        self.assertGreater(facts.space.available, 0)
+        self.assertEqual(facts.hints, (f"tcp:127.0.0.1:{self.port}",))
+        self.assertTrue(self.config.index_path.exists())
+        written = (self.path / "private" / "storage.furl").read_text()
+        self.assertEqual(written, f"{facts.addresses.furl}\n")
+
+    async def test_it_can_be_started_again(self) -> None:
+        await self.run_once()
+        self.assertTrue((await self.run_once()).clean)
+
+    async def test_it_may_be_stopped_before_it_was_started_and_more_than_once(self) -> None:
+        node = self.make_node()
+        await node.stop()
+        await node.start()
+        await node.stop()
+        await node.stop()
+
+    async def test_objects_without_an_index_are_not_forgotten(self) -> None:
+        await self.add_object("shares/aa/something")
+        with self.assertRaisesRegex(IndexMissing, "holds objects") as caught:
+            await self.run_once()
+        self.assertIn(f"raic restore --local {self.path}", caught.exception.remedy)
+        self.assertFalse(self.config.index_path.exists())
+
+    async def test_a_port_that_is_taken_fails_the_start(self) -> None:
+        first = self.make_node()
+        await first.start()
+        self.path = Path(self.mktemp()).absolute()
+        node_directory(self.path, 1)
+        self.configure()
+        with self.assertRaises(CannotListenError):
+            await self.run_once()
+
+    async def test_a_provider_that_cannot_be_used_fails_the_start(self) -> None:
+        (self.path / "storage").write_text("not a folder")
+        with self.assertRaises(ProviderError):
+            await self.run_once()
+
+    async def test_foolscap_alone_announces_no_nurl(self) -> None:
+        self.configure(storage="force_foolscap = true\n")
+        self.assertEqual((await self.run_once()).addresses.nurls, ())
+
+    async def test_an_introducer_that_is_away_holds_nothing_up(self) -> None:
+        furl = f"pb://{'a' * 32}@tcp:127.0.0.1:{free_port()}/introducer"
+        self.configure(rest=f"[client]\nintroducer.furl = {furl}\n")
+        await self.run_once()
+        await self.run_once()
+        number = (self.path / "private" / "announcement.seqnum").read_text()
+        self.assertEqual(number, "2\n")
+
+
+class Restoring(AssemblyCase):
+    async def test_a_restore_of_nothing_is_an_empty_index(self) -> None:
+        restored = await restore_index(self.config, self.identity, reactor, lambda _: None)
+        self.assertIsNone(restored.kept)
+        self.assertEqual(restored.report.shares, 0)
+        self.assertTrue((await self.run_once()).clean)
+
+    async def test_what_cannot_be_used_is_reported_and_left_alone(self) -> None:
+        await self.run_once()
+        await self.add_object("shares/aa/something")
+        restored = await restore_index(self.config, self.identity, reactor, lambda _: None)
+        self.assertEqual(restored.report.problem_count, 1)
+        assert restored.kept is not None
+        self.assertTrue(restored.kept.exists())
+        self.assertEqual((await self.run_once()).totals.garbage, 0)
+
+    async def test_leavings_of_a_restore_that_was_cut_short_are_no_obstacle(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            (self.path / f"index.sqlite.restoring{suffix}").write_bytes(b"half")
+        await restore_index(self.config, self.identity, reactor, lambda _: None)
+        names = [path.name for path in self.path.glob("index.sqlite*")]
+        self.assertEqual(names, ["index.sqlite"])
