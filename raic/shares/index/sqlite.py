@@ -287,8 +287,10 @@ class SQLiteIndex:
             self._writer.refuse(self._stopped)
             self._on_fatal(reason)
 
-    def _release(self, _: object) -> None:
-        self._workers.stop()
+    def _release(self, _: object) -> Deferred[None]:
+        return self._workers.stop().addCallback(self._close_connections)
+
+    def _close_connections(self, _: None) -> None:
         self._reads.close()
         self._scans.close()
         self._writer.release()
