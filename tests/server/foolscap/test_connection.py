@@ -8,16 +8,20 @@ from foolscap.api import DeadReferenceError, Referenceable, RemoteException, Vio
 from foolscap.banana import int2b128
 from foolscap.tokens import INT, OPEN, STRING
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
+from twisted.internet.task import Clock
 
+from raic.budget import MemoryBudget
 from raic.server.foolscap import connection
 from raic.server.foolscap.connection import (
     BARE_BYTES,
     IN_FLIGHT_BYTES,
     MAX_CALLS,
     STALL_SECONDS,
+    ConnectionLimits,
     answer_bytes,
 )
-from tests.server.foolscap.tubs import MIB, NAME, Patient, TubTestCase, raw
+from raic.server.foolscap.tub import make_tub
+from tests.server.foolscap.tubs import MIB, NAME, Patient, TubTestCase, pem, raw
 
 
 def send_token(transport: Any, kind: bytes, number: int) -> None:
@@ -107,19 +111,19 @@ class MessageTests(ConnectionTestCase):
         await self.assert_others_unharmed()
 
     async def test_a_message_of_too_many_parts_ends_the_connection(self) -> None:
-        self.patch(connection, "MAX_PARTS", 10_000)
+        self.patch(connection, "MAX_PARTS", 3_000)
         remote = await self.meet()
         for _ in range(3):
-            await remote.callRemote("take", [[] for _ in range(9_000)])
-        await self.assert_dropped(remote.callRemote("take", [[] for _ in range(30_000)]))
+            await remote.callRemote("take", [[] for _ in range(2_500)])
+        await self.assert_dropped(remote.callRemote("take", [[] for _ in range(12_000)]))
         await self.assert_others_unharmed()
 
     async def test_a_large_message_when_memory_is_short_ends_the_connection(self) -> None:
         remote = await self.meet()
-        self.budget.take(self.memory)
+        self.budget.take(self.memory_limit)
         with self.assertRaises(DeadReferenceError):
             await remote.callRemote("hold", bytes(4 * MIB))
-        self.assertEqual(self.budget.taken, self.memory)
+        self.assertEqual(self.budget.taken, self.memory_limit)
 
     async def test_a_peer_that_has_named_nothing_may_not_say_much(self) -> None:
         await self.meet()
@@ -150,7 +154,7 @@ class MessageTests(ConnectionTestCase):
 
 
 class FloodTests(ConnectionTestCase):
-    memory = 256 * MIB
+    memory_limit = 256 * MIB
 
     async def test_a_peer_that_does_not_wait_is_read_no_further(self) -> None:
         remote = await self.meet()
@@ -198,7 +202,7 @@ class StallTests(ConnectionTestCase):
         """A client that asks for much and reads nothing."""
         remote = await self.meet()
         raw(remote).pauseProducing()
-        calls = [remote.callRemote("fetch", 2 * MIB) for _ in range(200)]
+        calls = [remote.callRemote("fetch", 2 * MIB) for _ in range(30)]
         broker = self.connection()
         await self.until(lambda: broker._stall is not None)
         return remote, calls
@@ -224,7 +228,7 @@ class StallTests(ConnectionTestCase):
 
     async def test_an_answer_for_which_there_is_no_memory_fails(self) -> None:
         remote = await self.meet()
-        self.budget.take(self.memory - MIB)
+        self.budget.take(self.memory_limit - MIB)
         told = await self.refusal(remote.callRemote("fetch", 2 * MIB))
         self.assertIn("bytes of memory", told)
         self.assertEqual(len(await remote.callRemote("fetch", MIB)), MIB)
@@ -276,6 +280,24 @@ class ReferenceTests(ConnectionTestCase):
         told = raised.exception.failure
         self.assertEqual(told.value, "a text for the client")
         self.assertEqual(told.traceback, "Traceback unavailable\n")
+
+
+class TubTests(TubTestCase):
+    def test_the_operators_timeouts_are_kept(self) -> None:
+        limits = ConnectionLimits(MemoryBudget(0), Clock(), 0)
+        tub = make_tub(pem(), limits, keepalive=77, disconnect=1800)
+        self.assertEqual((tub.keepaliveTimeout, tub.disconnectTimeout), (77, 1800))
+        plain = make_tub(pem(), limits)
+        self.assertEqual((plain.keepaliveTimeout, plain.disconnectTimeout), (240, None))
+
+    def test_strangers_introductions_are_not_followed(self) -> None:
+        tub = make_tub(pem(), ConnectionLimits(MemoryBudget(0), Clock(), 0))
+        self.assertFalse(tub.accept_gifts)
+
+    async def test_an_error_that_the_peer_tells_of_ends_the_connection(self) -> None:
+        remote = await self.new_client().getReference(await self.start_server(Patient()))
+        remote.tracker.broker.sendError("you are wrong")
+        await self.until(lambda: not list(self.connections()))
 
 
 class AnswerSizeTests(TubTestCase):

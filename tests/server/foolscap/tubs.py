@@ -88,14 +88,14 @@ class TubTestCase(TestCase):
 
     timeout = 20
     max_message = 8 * MIB
-    memory = 64 * MIB
+    memory_limit = 64 * MIB
 
     async def start_server(
         self, offered: Referenceable, where: str = "tcp:0:interface=127.0.0.1"
     ) -> str:
         """Offer an object; its FURL."""
         self.server_clock = Clock()
-        self.budget = MemoryBudget(self.memory)
+        self.budget = MemoryBudget(self.memory_limit)
         limits = ConnectionLimits(self.budget, self.server_clock, self.max_message)
         self.server = make_tub(pem(), limits)
         port = SharedPort(serverFromString(reactor, where), None, self.server_clock)
