@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from random import Random
 
 from twisted.internet.task import Clock
@@ -114,6 +114,3 @@ class StoreTestCase(SynchronousTestCase):
             token = page.next_token
             if token is None:
                 return
-
-
-OnEnd = Callable[[BucketUpload], None]
