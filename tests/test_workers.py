@@ -6,6 +6,7 @@ from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
+from raic.errors import ServiceStopping
 from raic.interfaces import IWorkers
 from raic.workers import InlineWorkers, ThreadWorkers
 from tests.contracts.driving import reactor
@@ -69,3 +70,11 @@ class ThreadWorkersTests(TestCase):
         self.assertEqual(ended, [True])
         await self.workers.stop()
         await running
+
+    async def test_a_call_after_the_stop_fails(self) -> None:
+        await self.workers.stop()
+        await self.assertFailure(self.workers.run(threading.get_ident), ServiceStopping)
+
+    async def test_results_that_are_ready_together_all_arrive(self) -> None:
+        answers = await gatherResults([self.workers.run(lambda n=n: n) for n in range(500)])
+        self.assertEqual(answers, list(range(500)))

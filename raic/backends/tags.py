@@ -83,7 +83,7 @@ class ObjectTags:
         :raises TagMismatch: it was altered.
         """
         size = len(stored) - TAG_BYTES
-        if size < 0 or (size == 0 and number):
+        if size < 0:
             raise TagMismatch(f"block {number} is cut short")
         block, tag = stored[:size], stored[size:]
         if compare_digest(self.tag(number, True, block), tag):

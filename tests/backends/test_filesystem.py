@@ -41,24 +41,29 @@ T = TypeVar("T")
 
 @implementer(IWorkers)
 class HeldWorkers:
-    """Runs a call only when told to."""
+    """Runs a call only when told to, and answers it only when told to."""
 
     def __init__(self) -> None:
-        self.held: list[Callable[[], None]] = []
+        self.held: list[Callable[[], Callable[[], None]]] = []
 
     def run(self, function: Callable[[], T]) -> Deferred[T]:
         answer: Deferred[T] = Deferred()
 
-        def call() -> None:
-            InlineWorkers().run(function).addCallbacks(answer.callback, answer.errback)
+        def work() -> Callable[[], None]:
+            done = InlineWorkers().run(function)
 
-        self.held.append(call)
+            def tell() -> None:
+                done.addCallbacks(answer.callback, answer.errback)
+
+            return tell
+
+        self.held.append(work)
         return answer
 
     def release(self) -> None:
         held, self.held = self.held, []
-        for call in held:
-            call()
+        for work in held:
+            work()()
 
     def stop(self) -> Deferred[None]:
         return InlineWorkers().stop()
@@ -310,6 +315,7 @@ class FailureTests(FilesystemTestCase):
             answer = upload.write(TEN[5:])
             if name == "write":
                 self.refused(answer, NoSpace)
+                self.assertEqual(len(self.files()), 1)
                 self.refused(upload.finish(), StorageUnusable)
             elif name in ("fsync", "link"):
                 self.refused(upload.finish(), NoSpace)
@@ -525,18 +531,15 @@ class ConcurrencyTests(FilesystemTestCase):
     def get(self) -> Deferred[bytes]:
         return self.provider.get_object(KEY, 0, 10)
 
-    def test_a_file_that_was_opened_before_its_deletion_is_not_kept(self) -> None:
+    def test_a_file_that_was_opened_while_it_was_deleted_is_not_kept(self) -> None:
         before = len(os.listdir("/proc/self/fd"))
         deleting = self.provider.delete_objects([KEY])
-        deletion = self.workers.held.pop()
-        reading = self.get()
+        delete = self.workers.held.pop()
+        early = self.get()
         self.workers.release()
-        self.assertEqual(self.successResultOf(reading), TEN)
-        late = self.get()
-        deletion()
+        self.assertEqual(self.successResultOf(early), TEN)
+        delete()()
         self.successResultOf(deleting)
-        self.workers.release()
-        self.assertEqual(self.successResultOf(late), TEN)
         self.assertIsNone(self.provider.read_now(KEY, 0, 10))
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
@@ -546,6 +549,27 @@ class ConcurrencyTests(FilesystemTestCase):
         self.workers.release()
         self.assertEqual([self.successResultOf(found) for found in readings], [TEN, TEN])
         self.assertEqual(len(os.listdir("/proc/self/fd")), before + 1)
+
+    def test_a_file_whose_opening_is_told_after_its_deletion_is_not_kept(self) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        deleting = self.provider.delete_objects([KEY])
+        delete = self.workers.held.pop()
+        reading = self.get()
+        told = self.workers.held.pop()()
+        delete()()
+        self.successResultOf(deleting)
+        told()
+        self.assertEqual(self.successResultOf(reading), TEN)
+        self.assertIsNone(self.provider.read_now(KEY, 0, 10))
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    def test_stopping_waits_for_a_read(self) -> None:
+        reading = self.get()
+        stopping = self.provider.stop()
+        self.assertNoResult(stopping)
+        self.workers.release()
+        self.assertEqual(self.successResultOf(reading), TEN)
+        self.successResultOf(stopping)
 
     def test_stopping_waits_for_what_is_under_way(self) -> None:
         before = len(os.listdir("/proc/self/fd"))

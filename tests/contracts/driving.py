@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet import reactor  # noqa: TID251  # real threads report to the real one
+from twisted.internet import reactor as _reactor  # noqa: TID251  # real threads report to it
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -17,6 +17,9 @@ else:
     Suite = object  # a suite is collected only where it is mixed into a test case
 
 __all__ = ["Driven", "ReactorSuite", "SynchronousSuite", "driven", "reactor"]
+
+reactor: Any = _reactor
+"""The global one, which has every reactor interface there is."""
 
 E = TypeVar("E", bound=Exception)
 S = TypeVar("S", bound="Driven")
