@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -76,5 +77,5 @@ class ThreadWorkersTests(TestCase):
         await self.assertFailure(self.workers.run(threading.get_ident), ServiceStopping)
 
     async def test_results_that_are_ready_together_all_arrive(self) -> None:
-        answers = await gatherResults([self.workers.run(lambda n=n: n) for n in range(500)])
+        answers = await gatherResults([self.workers.run(partial(int, n)) for n in range(500)])
         self.assertEqual(answers, list(range(500)))
