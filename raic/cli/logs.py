@@ -69,5 +69,5 @@ def _message(event: LogEvent) -> str:
 def _frames(failure: Failure, *, reveals: bool) -> list[str]:
     error = failure.value
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    frames = "".join(format_tb(failure.getTracebackObject()))  # type: ignore[no-untyped-call]  # Twisted's own
+    frames = "".join(format_tb(failure.getTracebackObject()))
     return [f"{kind}: {error}" if reveals else kind, *frames.splitlines()]

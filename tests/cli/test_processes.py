@@ -11,14 +11,20 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
+from raic.assembly.node import make_node_addresses
+from raic.cli import main
 from raic.cli.pinned import Nurl, PinnedClient, Unexpected, parse_nurl
+from raic.config.addresses import write_addresses
 from raic.config.files import base32
 from raic.config.identity import Identity, load_identity
+from raic.config.loading import load_config
 from raic.shares.keys import encode_index
+from tests.config.nodes import node_directory
 from tests.end_to_end.harness import RaicNode
-from tests.end_to_end.processes import Program, clean_environment, installed
+from tests.end_to_end.processes import Program, clean_environment, free_port, installed
 
 SECONDS = 30.0
 
@@ -35,9 +41,29 @@ def raic(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complete
     )
 
 
+def here(*arguments: str | Path) -> Result:
+    """A command in this process: quicker, where the process is not the point."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+class QuickNode(RaicNode):
+    """A node whose directory was not made by a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.program = None
+        self.port = free_port()
+        node_directory(folder)
+        hint = f"tcp:127.0.0.1:{self.port}"
+        port = f"tcp:{self.port}:interface=127.0.0.1"
+        self.configure({"node": {"tub.port": port, "tub.location": hint}})
+        _, addresses = make_node_addresses(load_config(folder), load_identity(folder / "private"))
+        write_addresses(folder / "private", addresses)
+
+
 class NodeCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.node = RaicNode(Path(self.mktemp()).absolute())
+        self.node = QuickNode(Path(self.mktemp()).absolute())
         self.addCleanup(self.end)
 
     def end(self) -> None:
@@ -179,8 +205,8 @@ class Selftest(NodeCase):
         self.start()
         for address in (self.node.folder, self.node.folder / "private" / "storage.nurl"):
             text = address.read_text().strip() if address.is_file() else address
-            result = raic("selftest", text)
-            self.assertEqual(result.returncode, 0, result.stdout)
+            result = here("selftest", text)
+            self.assertEqual(result.exit_code, 0, result.stdout)
             self.assertTrue(result.stdout.endswith("the node works\n"))
             for line in result.stdout.splitlines()[:-1]:
                 self.assertRegex(line, r"^ok +[0-9.]+ ms  \w")
@@ -189,28 +215,28 @@ class Selftest(NodeCase):
 
     def test_a_thorough_one_reads_back_a_whole_share(self) -> None:
         self.start()
-        result = raic("selftest", "--thorough", self.node.folder)
-        self.assertEqual(result.returncode, 0, result.stdout)
+        result = here("selftest", "--thorough", self.node.folder)
+        self.assertEqual(result.exit_code, 0, result.stdout)
         self.assertIn("complete share: read back", result.stdout)
 
     def test_a_node_that_takes_nothing_fails(self) -> None:
         self.node.configure({"storage": {"readonly": "true", "readonly_mutable": "true"}})
         self.start()
-        result = raic("selftest", self.node.folder)
-        self.assertEqual(result.returncode, 1)
+        result = here("selftest", self.node.folder)
+        self.assertEqual(result.exit_code, 1)
         self.assertEqual(result.stdout.count("FAILED"), 3)
         self.assertIn("does not work as it should", result.stderr)
 
     def test_a_node_that_does_not_run_fails(self) -> None:
-        result = raic("selftest", self.node.folder)
-        self.assertEqual(result.returncode, 1)
+        result = here("selftest", self.node.folder)
+        self.assertEqual(result.exit_code, 1)
         self.assertIn("no answer", result.stdout)
 
     def test_a_stranger_is_sent_nothing(self) -> None:
         self.start()
         nurl = (self.node.folder / "private" / "storage.nurl").read_text().strip()
-        result = raic("selftest", "pb://" + "A" * 43 + nurl[nurl.index("@") :])
-        self.assertEqual(result.returncode, 1)
+        result = here("selftest", "pb://" + "A" * 43 + nurl[nurl.index("@") :])
+        self.assertEqual(result.exit_code, 1)
         self.assertIn("another certificate", result.stdout)
 
 
@@ -228,7 +254,7 @@ class LosingTheIndex(NodeCase):
 
     def test_it_is_rebuilt_from_the_objects(self) -> None:
         program = self.start()
-        self.assertEqual(raic("selftest", "--thorough", self.node.folder).returncode, 0)
+        self.assertEqual(here("selftest", "--thorough", self.node.folder).exit_code, 0)
         with self.client() as client:
             self.write_slot(client, b"i" * 16)
         program.terminate()
@@ -276,7 +302,7 @@ class Secrets(NodeCase):
         program = self.start()
         private = self.node.folder / "private"
         identity = load_identity(private)
-        result = raic("selftest", "--thorough", self.node.folder)
+        result = here("selftest", "--thorough", self.node.folder)
         storage_index = encode_index(b"hidden storage i")
         secrets = {
             "write-enabler": b"write enabler with thirty-two by",
