@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, IReactorTime
 from twisted.internet.protocol import ServerFactory
+from zope.interface import implementer
 
 from raic.budget import MemoryBudget
 from raic.interfaces import IStorageService, IWorkers
@@ -35,6 +36,7 @@ ROUTES = Routes(
 )
 
 
+@implementer(IProtocolNegotiationFactory)
 class StorageSite(ServerFactory):
     """Makes a channel for each connection; made by :func:`make_site`."""
 
@@ -52,6 +54,12 @@ class StorageSite(ServerFactory):
         channel.face = self._face
         channel.connections = self.connections
         return channel
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What TLS may agree upon with a client that asks: without this, Twisted's own contexts
+        refuse such clients.
+        """
+        return [b"http/1.1"]
 
     def log(self, request: StorageRequest) -> None:
         """Called after each request, for an access log; there is none: storage indexes stand in

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IProtocolNegotiationFactory
+from zope.interface.verify import verifyObject
+
 from raic.server.http import Limits
 from tests.server.http.harness import SI, WRITE, FaceTestCase, raw_request
 from tests.server.http.test_bodies import write_head
@@ -90,6 +93,12 @@ class TimeTests(FaceTestCase):
             connection.lose()
         self.assertEqual(len(self.clock.getDelayedCalls()), before)
         self.assertEqual(len(self.site.connections), 0)
+
+
+class NegotiationTests(FaceTestCase):
+    def test_clients_that_ask_get_http_1_1(self) -> None:
+        verifyObject(IProtocolNegotiationFactory, self.site)
+        self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])
 
 
 class NumberTests(FaceTestCase):
