@@ -284,8 +284,8 @@ class SQLiteIndex:
         if not self._broken:
             self._broken = True
             self._stopped = stopped_by(reason)
-            self._writer.refuse(self._stopped)
             self._on_fatal(reason)
+            self._writer.fail(self._stopped)
 
     def _release(self, _: object) -> Deferred[None]:
         return self._workers.stop().addCallback(self._close_connections)

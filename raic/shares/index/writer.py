@@ -1,7 +1,10 @@
 """The group commit: everything that was asked meanwhile goes into one transaction.
 
-While one group of operations is being committed, the next gathers; an operation alone is
-committed at once.  All results of a group return to the reactor in one call.
+While one group of operations is being committed, the next gathers.  An operation that finds the
+writer idle is sent to it at once, or, when the last group had several, at the end of the reactor's
+turn: then others are likely to come in the same turn, and a group of its own for the first would
+cost a sync, and two changes of threads, more.  All results of a group return to the reactor in
+one call.
 """
 
 from __future__ import annotations
@@ -108,8 +111,8 @@ class Writer:
     :param connection: for this class alone.
     :param reactor: takes the results over from the writer's thread; None to have no thread and
         run each operation in its caller.
-    :param on_broken: called once, in the reactor's thread, when the index cannot go on, before
-        any caller hears of it.
+    :param on_broken: called in the reactor's thread when the index cannot go on, before any
+        caller hears of it; it must call :meth:`fail`.
     """
 
     def __init__(
@@ -127,6 +130,7 @@ class Writer:
             self._thread.start()
         self._waiting: list[Operation] = []
         self._busy = False
+        self._crowded = False
         self._stopped: IndexStopped | None = None
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
@@ -139,13 +143,25 @@ class Writer:
             return fail(self._stopped)
         deferred: Deferred[T] = Deferred()
         self._waiting.append((function, arguments, deferred))
-        if not self._busy:
+        if self._busy:
+            return deferred
+        if self._crowded and self._reactor is not None:
+            self._busy = True
+            self._reactor.callFromThread(self._send)
+        else:
             self._send()
         return deferred
 
     def refuse(self, reason: IndexStopped) -> None:
         """Take no more; what was asked before is still done."""
         self._stopped = reason
+
+    def fail(self, reason: IndexStopped) -> None:
+        """Take no more, and refuse what has not been begun."""
+        self._stopped = reason
+        lost, self._waiting = self._waiting, []
+        for _, _, deferred in lost:
+            deferred.errback(reason)
 
     def release(self) -> None:
         """End the thread and close the connection, when nothing is under way any more."""
@@ -157,7 +173,10 @@ class Writer:
 
     def _send(self) -> None:
         group, self._waiting = self._waiting, []
-        self._busy = True
+        self._busy = bool(group)
+        if not group:
+            return
+        self._crowded = len(group) > 1
         if self._reactor is None:
             self._deliver(group, run_group(self._connection, group))
         else:
@@ -172,22 +191,12 @@ class Writer:
 
     def _deliver(self, group: list[Operation], outcome: list[Any] | Broken) -> None:
         if isinstance(outcome, Broken):
-            self._break(group, outcome.reason)
-            return
-        if self._waiting:
-            self._send()
-        else:
-            self._busy = False
+            self._on_broken(outcome.reason)
+            stopped = stopped_by(outcome.reason)
+            outcome = [stopped] * len(group)
+        self._send()
         for (_, _, deferred), result in zip(group, outcome, strict=True):
             if isinstance(result, Exception):
                 deferred.errback(result)
             else:
                 deferred.callback(result)
-
-    def _break(self, group: list[Operation], reason: IndexFailure) -> None:
-        self._on_broken(reason)
-        stopped = stopped_by(reason)
-        self._stopped = stopped
-        lost, self._waiting = group + self._waiting, []
-        for _, _, deferred in lost:
-            deferred.errback(stopped)

@@ -34,6 +34,7 @@ class Instruments:
     :ivar before_commit: called before each COMMIT, in the writer's thread; may raise.
     :ivar after_commit: called after each.
     :ivar before_rollback: called before each ROLLBACK of a whole transaction.
+    :ivar before_read: called before each point look-up.
     """
 
     def __init__(self) -> None:
@@ -41,6 +42,7 @@ class Instruments:
         self.before_commit: Callable[[], object] = lambda: None
         self.after_commit: Callable[[], object] = lambda: None
         self.before_rollback: Callable[[], object] = lambda: None
+        self.before_read: Callable[[], object] = lambda: None
         self.connections: list[sqlite3.Connection] = []
         instruments = self
 
@@ -52,6 +54,8 @@ class Instruments:
             def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
                 if sql == "ROLLBACK":
                     instruments.before_rollback()
+                if self in instruments.connections[1:2]:
+                    instruments.before_read()
                 if sql != "COMMIT" or self is not instruments.connections[0]:
                     return super().execute(sql, *args)
                 instruments.commits += 1
@@ -76,6 +80,11 @@ def io_error() -> None:
 def disk_full() -> None:
     """Raise what SQLite raises when there is no room."""
     raise sqlite3.OperationalError("database or disk is full")
+
+
+def malformed() -> None:
+    """Raise what SQLite raises when it reads what it has not written."""
+    raise sqlite3.DatabaseError("database disk image is malformed")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 
+from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,6 +24,8 @@ from tests.contracts.index_values import (
     INDEX_A,
     INDEX_B,
     NOW,
+    chunk,
+    chunked,
     inline,
     make_lease,
     make_share,
@@ -223,14 +226,26 @@ class OtherProgramTests(FaultsTestCase):
         self.assertTrue(self.successResultOf(self.index.renew_lease(INDEX_A, make_lease())))
         self.assertEqual(self.fatal, [])
 
+    def test_a_reader_that_is_kept_out_is_told_so_and_nothing_stops(self) -> None:
+        def locked() -> None:
+            raise sqlite3.OperationalError("database is locked")
+
+        self.instruments.before_read = locked
+        self.failureResultOf(self.index.get_bucket(INDEX_A), IndexBusy)
+        self.instruments.before_read = lambda: None
+        self.assertEqual([*self.successResultOf(self.index.get_bucket(INDEX_A))], [0])
+        self.assertEqual(self.fatal, [])
+
 
 class BadArgumentsTests(FaultsTestCase):
     """Mistakes of a caller harm nobody else."""
 
     def test_a_key_of_another_storage_index_is_refused(self) -> None:
         elsewhere = make_share(INDEX_B)
-        mistaken = make_share(INDEX_A, 1).__class__(INDEX_A, 1, elsewhere.key, 1, 1)
+        mistaken = evolve(elsewhere, storage_index=INDEX_A, shnum=1)
         self.failureResultOf(self.index.commit_share(mistaken, make_lease()), ValueError)
+        version = make_version(self.index.next_version(), [chunked(chunk(1, INDEX_B))])
+        self.failureResultOf(self.index.commit_slot(version, None, None, 0), ValueError)
         self.assertEqual([*self.successResultOf(self.index.get_bucket(INDEX_A))], [0])
 
     def test_a_number_that_cannot_be_stored_is_refused(self) -> None:

@@ -216,7 +216,7 @@ class IndexMachine(RuleBasedStateMachine):
             "failed": io_error,
             "disk": disk_full,
         }
-        word = fate.split()[0]
+        word = fate.split(maxsplit=1)[0]
         instruments = self.instruments
 
         def once() -> None:
@@ -272,7 +272,8 @@ class IndexMachine(RuleBasedStateMachine):
     def exactly_what_is_referred_to_is_known(self) -> None:
         known = self.model.known()
         self.keys |= known
-        assert self.answer(self.index.unknown_keys(self.keys)) == self.keys - known
+        unknown = self.answer(self.index.unknown_keys(self.keys))
+        assert unknown == frozenset(self.keys - known)
 
     @invariant()
     def versions_rise(self) -> None:

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from raic.errors import IndexFull, IndexStopped, VersionConflict
+from raic.errors import IndexCorrupt, IndexFull, IndexStopped, VersionConflict
 from raic.shares.index import create_index, open_index
 from raic.values import Garbage
 from tests.contracts.index_values import (
@@ -19,7 +19,13 @@ from tests.contracts.index_values import (
     make_share,
     make_version,
 )
-from tests.shares.index.instruments import Instruments, PumpedReactor, disk_full, io_error
+from tests.shares.index.instruments import (
+    Instruments,
+    PumpedReactor,
+    disk_full,
+    io_error,
+    malformed,
+)
 
 
 class GroupCommitTests(SynchronousTestCase):
@@ -70,6 +76,26 @@ class GroupCommitTests(SynchronousTestCase):
         self.reactor.pump()
         self.assertFalse(self.successResultOf(alone))
 
+    def test_after_a_crowd_an_operation_waits_for_others_of_the_same_turn(self) -> None:
+        crowd = [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(2)]
+        self.finish_first()
+        self.reactor.pump()
+        self.instruments.commits = 0
+        asked = [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(5)]
+        self.reactor.pump()
+        self.reactor.pump()
+        self.assertEqual([self.successResultOf(one) for one in crowd + asked], [True] * 7)
+        self.assertEqual(self.instruments.commits, 1)
+
+    def test_damage_met_by_a_reader_stops_what_waits_but_not_what_is_under_way(self) -> None:
+        waiting = self.index.renew_lease(INDEX_A, make_lease(5))
+        self.instruments.before_read = malformed
+        self.failureResultOf(self.index.get_bucket(INDEX_A), IndexStopped)
+        self.failureResultOf(waiting, IndexStopped)
+        self.failureResultOf(self.index.reserve(["a"]), IndexStopped)
+        self.assertEqual([type(one) for one in self.fatal], [IndexCorrupt])
+        self.finish_first()
+
     def test_a_conflict_fails_alone(self) -> None:
         version = make_version(self.index.next_version(), [inline()])
         before = self.index.renew_lease(INDEX_A, make_lease(7))
@@ -110,6 +136,7 @@ class GroupCommitTests(SynchronousTestCase):
             self.failureResultOf(one, IndexFull)
         self.instruments.before_commit = lambda: None
         later = self.index.renew_lease(INDEX_A, make_lease())
+        self.reactor.pump()
         self.reactor.pump()
         self.assertTrue(self.successResultOf(later))
         self.assertEqual(self.successResultOf(self.index.get_totals()).leases, 1)
