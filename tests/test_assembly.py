@@ -13,6 +13,7 @@ from raic.config.identity import Identity
 from raic.config.loading import parse_config
 from raic.config.model import Config
 from raic.errors import IndexMissing, ProviderError
+from raic.shares.keys import ShareKey, new_transaction_id
 from raic.workers import ThreadWorkers
 from tests.config.nodes import node_directory
 from tests.contracts.driving import reactor
@@ -123,7 +124,7 @@ class Restoring(AssemblyCase):
 
     async def test_what_cannot_be_used_is_reported_and_left_alone(self) -> None:
         await self.run_once()
-        await self.add_object("shares/aa/something")
+        await self.add_object(str(ShareKey(b"i" * 16, 0, new_transaction_id(), 7, 7)))
         restored = await restore_index(self.config, self.identity, reactor, lambda _: None)
         self.assertEqual(restored.report.problem_count, 1)
         assert restored.kept is not None
