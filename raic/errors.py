@@ -92,10 +92,14 @@ class ProviderTimedOut(ProviderError):
 
 
 class ProviderBusy(ProviderError):
-    """The provider asked us to slow down or failed on its own side."""
+    """The provider asked us to slow down or failed on its own side.
+
+    :ivar retry_after: the seconds that it asked us to wait; None where it did not say.
+    """
 
     temporary = True
     remedy = "nothing, unless it lasts: then lower the provider's rate limits"
+    retry_after: float | None = None
 
 
 class OutcomeUnknown(ProviderError):
