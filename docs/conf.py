@@ -4,7 +4,7 @@ from raic import __version__
 
 project = "RAIC"
 author = "The RAIC developers"
-copyright = author  # noqa: A001 - Sphinx's name
+copyright = author
 version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinxcontrib.zopeext.autointerface"]
