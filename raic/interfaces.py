@@ -241,7 +241,8 @@ class IIndex(Interface):
         """Which objects nobody knows.
 
         :return: fires with those of ``keys`` that nothing here refers to: neither a share, a slot
-            version, a chunk, an intent, a repair nor garbage.
+            version, a chunk, an intent, a repair nor garbage; none of a storage index that was
+            set aside.
         """
 
     # Writing
@@ -328,6 +329,14 @@ class IIndex(Interface):
         """Add what a restore found, in one transaction.
 
         A share that is there already stays; of two slot versions the newer stays.
+        """
+
+    def set_aside(reasons: Mapping[bytes, str]) -> Deferred[None]:
+        """Have every object of these storage indexes count as known.
+
+        For what a restore found but could not read: no search for orphans may delete it.
+
+        :param reasons: by storage index, for the operator; an earlier one stays.
         """
 
 

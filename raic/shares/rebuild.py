@@ -31,7 +31,8 @@ class RebuildReport:
         objects and chunks.
     :ivar deleted_slots: slots that stay gone, because their newest version is a tombstone.
     :ivar left_over: objects that nothing needs: older versions, tombstones, second copies.
-    :ivar problem_count: how many objects could not be used.
+    :ivar problem_count: how many objects could not be used; all objects of their storage indexes
+        are set aside.
     :ivar problems: which, and why; the first thousand.
     """
 
@@ -75,8 +76,9 @@ async def rebuild(
     """Load a new index from the provider's keys and headers.
 
     Deletes nothing.  Every lease gets its full time; a share or slot without any gets one that
-    nobody can renew.  Objects that cannot be used are reported and left alone; a slot whose newest
-    version cannot be used is read at the newest that can.
+    nobody can renew.  Objects that cannot be used are reported, and their storage indexes set aside
+    so that nothing of them is ever taken for an orphan; a slot whose newest version cannot be used
+    is read at the newest that can.
 
     :param index: empty, and created with an epoch above :func:`highest_epoch`; nobody else uses
         the provider or the index meanwhile.
@@ -139,11 +141,15 @@ class _Rebuilding:
             else:
                 self.note_problem(f"{listed.key}: not the name of a share")
         found: list[FoundShare] = []
-        for result in await in_parallel(self._recovery.share, named):
+        aside: dict[bytes, str] = {}
+        results = await in_parallel(self._recovery.share, named)
+        for (key, _), result in zip(named, results, strict=True):
             if isinstance(result, Unusable):
                 self.note_problem(str(result))
+                aside[key.storage_index] = str(result)
             else:
                 found.append(result)
+        await self._index.set_aside(aside)
         await self._load_shares(self._first_of_each(found))
 
     def _first_of_each(self, found: Sequence[FoundShare]) -> list[FoundShare]:
@@ -169,13 +175,17 @@ class _Rebuilding:
 
     async def add_slots(self, slots: Sequence[Sequence[tuple[VersionKey, int]]]) -> None:
         loaded: list[tuple[SlotVersion, Sequence[Lease]]] = []
-        for result in await in_parallel(self._recovery.slot, slots):
+        aside: dict[bytes, str] = {}
+        results = await in_parallel(self._recovery.slot, slots)
+        for versions, result in zip(slots, results, strict=True):
             for problem in result.problems:
                 self.note_problem(problem)
+                aside[versions[0][0].storage_index] = problem
             if result.version is None:
                 continue
             loaded.append((result.version, result.leases))
             self._count_slot(result.version, result.left_over)
+        await self._index.set_aside(aside)
         await self._index.load([], loaded)
         self._progress(self.report)
 

@@ -139,6 +139,7 @@ class IndexContract(Driven):
             index.commit_slot(version, None, None, 0),
             index.renew_lease(INDEX_A, make_lease()),
             index.advise(Advisory("mutable", INDEX_A, 0, "", NOW)),
+            index.set_aside({INDEX_A: "broken"}),
             index.next_garbage(NOW, 1),
             index.settle_garbage([]),
             index.load([], []),
@@ -406,6 +407,13 @@ class IndexContract(Driven):
         self.assertEqual(await self.garbage_keys(), {"later", "again"})
 
     # Rebuilding
+
+    @driven
+    async def test_nothing_of_a_storage_index_that_was_set_aside_is_unknown(self) -> None:
+        aside, other = make_share(INDEX_A).key, make_share(INDEX_B).key
+        await self.index.set_aside({INDEX_A: "broken"})
+        await self.index.set_aside({INDEX_A: "broken again"})
+        self.assertEqual(await self.index.unknown_keys([aside, other]), {other})
 
     @driven
     async def test_what_is_loaded_is_there(self) -> None:

@@ -8,8 +8,10 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, fail
 
 from raic.errors import ObjectCorrupt, ObjectNotFound
+from raic.shares.ages import UNKNOWN_SECONDS
 from raic.shares.keys import CHUNKS, SHARES, SLOTS, VersionKey, parse_key
 from raic.shares.layout import share_header, slot_header
+from raic.shares.orphans import find_orphans
 from raic.shares.rebuild import SHOWN_PROBLEMS, RebuildReport, rebuild
 from raic.shares.sealing import Sealer
 from raic.shares.secrets import new_lease
@@ -135,6 +137,19 @@ class BrokenObjectTests(RebuildTestCase):
         report = self.rebuild()
         self.assert_problem(report, key)
         self.assertEqual((report.slots, self.contents()), (0, {}))
+
+    def test_nothing_of_what_could_not_be_read_is_ever_an_orphan(self) -> None:
+        self.store(b"share")
+        self.change(s0=put((0, bytes([7]) * 1_500_000)))
+        for key in (self.share_key(), self.version().key):
+            self.replace(key, self.bytes_of(key)[:-1])
+        before = self.objects()
+        self.assertEqual(self.rebuild().problem_count, 2)
+        search = find_orphans(self.remote, self.index, self.clock)
+        self.assertEqual(self.successResultOf(search).orphans, 0)
+        self.clock.advance(2 * UNKNOWN_SECONDS)
+        self.collect_everything()
+        self.assertEqual(self.objects(), before)
 
     def test_a_version_that_lacks_a_chunk(self) -> None:
         self.change(s0=put((0, b"small")))

@@ -47,6 +47,7 @@ _NAMED = """
     SELECT 1 FROM intents WHERE key = ?1 UNION ALL SELECT 1 FROM garbage WHERE key = ?1
     UNION ALL SELECT 1 FROM repairs WHERE fragment = ?1
 """
+_SET_ASIDE = "SELECT 1 FROM set_aside WHERE storage_index = ?"
 _SHARE_NAMES = "SELECT name FROM shares WHERE storage_index = ?"
 _SLOT_NAMES = "SELECT name, chunk_count, manifest FROM slots WHERE storage_index = ?"
 
@@ -114,6 +115,8 @@ def _not_stored(
 ) -> Collection[str]:
     if storage_index is None:
         return keys
+    if execute(_SET_ASIDE, (storage_index,)).fetchone() is not None:
+        return ()
     stored = set()
     start = folder(SHARES, storage_index)
     for (name,) in execute(_SHARE_NAMES, (storage_index,)).fetchall():

@@ -6,7 +6,7 @@ changed nothing, and each may be called again after its transaction was rolled b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -48,6 +48,7 @@ _SETTLE_IN_PART = (
     "UPDATE garbage SET not_before = ?, passes = passes - 1 WHERE key = ? AND passes > 1"
 )
 _REPAIR = "INSERT INTO repairs VALUES (?, ?) ON CONFLICT DO NOTHING"
+_SET_ASIDE = "INSERT INTO set_aside VALUES (?, ?) ON CONFLICT DO NOTHING"
 _ADVISE = """INSERT INTO advisories (kind, storage_index, shnum, reason, received)
     VALUES (?, ?, ?, ?, ?)
 """
@@ -155,6 +156,12 @@ def advise(execute: Execute, advisory: Advisory) -> None:
         advisory.received,
     )
     execute(_ADVISE, row)
+
+
+def set_aside(execute: Execute, reasons: Mapping[bytes, str]) -> None:
+    """Have all objects of some storage indexes count as known."""
+    for storage_index, reason in reasons.items():
+        execute(_SET_ASIDE, (storage_index, reason))
 
 
 def settle_garbage(execute: Execute, settled: Collection[Garbage]) -> None:

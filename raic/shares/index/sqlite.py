@@ -244,6 +244,10 @@ class SQLiteIndex:
         """See :class:`raic.interfaces.IIndex`."""
         return self._writer.submit(operations.load, tuple(shares), tuple(slots))
 
+    def set_aside(self, reasons: Mapping[bytes, str]) -> Deferred[None]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._writer.submit(operations.set_aside, dict(reasons))
+
     # How it is done
 
     def _look_up(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:

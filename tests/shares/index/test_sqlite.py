@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from twisted.internet import reactor
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 
 from raic.interfaces import IIndex
 from raic.shares.index import SQLiteIndex, create_index, open_index
-from tests.contracts.driving import ReactorSuite, SynchronousSuite
+from tests.contracts.driving import ReactorSuite, SynchronousSuite, reactor
 from tests.contracts.index import IndexContract
 from tests.shares.index.instruments import copy_index
 

@@ -77,6 +77,11 @@ CREATE TABLE repairs (
     object TEXT NOT NULL         -- the key of the object that it is a fragment of
 ) WITHOUT ROWID;
 
+CREATE TABLE set_aside (       -- storage indexes whose unknown objects must stay
+    storage_index BLOB NOT NULL PRIMARY KEY,
+    reason TEXT NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE advisories (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
