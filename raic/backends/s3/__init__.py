@@ -1,0 +1,6 @@
+"""Objects in Amazon S3, or in anything that speaks its protocol."""
+
+from raic.backends.s3.provider import S3Provider
+from raic.backends.s3.settings import S3Credentials, S3Settings
+
+__all__ = ["S3Credentials", "S3Provider", "S3Settings"]

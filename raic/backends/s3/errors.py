@@ -1,0 +1,263 @@
+"""What goes wrong with S3, in our own words."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from socket import gaierror
+from typing import Any
+
+from attrs import frozen
+from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
+from urllib3 import exceptions as http
+
+from raic.backends.s3.settings import S3Settings
+from raic.errors import (
+    AccessDenied,
+    KeyTaken,
+    NoSpace,
+    ObjectNotFound,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderError,
+    ProviderTimedOut,
+    ProviderUnreachable,
+    StorageUnusable,
+)
+
+WRITES = frozenset({"put_object", "finish"})
+"""The operations after which an object may appear though no answer came."""
+
+_SET = "run 'raic credentials set {name}'"
+_RIGHTS = "give these credentials the rights that the documentation of S3 lists"
+_ENDPOINT = "check endpoint_url and region, and that the service is up"
+
+
+@frozen
+class _Meaning:
+    """:ivar remedy: may name ``{name}``, ``{container}``, ``{endpoint}`` and ``{region}``."""
+
+    kind: type[ProviderError]
+    remedy: str = ""
+
+
+_BY_CODE = {
+    "NoSuchKey": _Meaning(ObjectNotFound),
+    "404": _Meaning(ObjectNotFound),
+    "NoSuchBucket": _Meaning(
+        StorageUnusable,
+        "create the container {container}, or correct container and endpoint_url",
+    ),
+    "NoSuchUpload": _Meaning(
+        StorageUnusable,
+        "let no lifecycle rule end uploads in parts that are younger than a day",
+    ),
+    "InvalidBucketName": _Meaning(StorageUnusable, "correct container: {container} is no name"),
+    "InvalidObjectState": _Meaning(
+        StorageUnusable, "use a storage_class that can be read at once, and no archiving rule"
+    ),
+    "InvalidStorageClass": _Meaning(StorageUnusable, "correct storage_class"),
+    "EntityTooSmall": _Meaning(StorageUnusable, "raise part_size"),
+    "EntityTooLarge": _Meaning(StorageUnusable, "lower part_size"),
+    "AccessDenied": _Meaning(AccessDenied, _RIGHTS),
+    "InvalidAccessKeyId": _Meaning(AccessDenied, f"the access key id is not known: {_SET}"),
+    "SignatureDoesNotMatch": _Meaning(AccessDenied, f"the secret access key is wrong: {_SET}"),
+    "ExpiredToken": _Meaning(AccessDenied, f"the session token has expired: {_SET}"),
+    "InvalidToken": _Meaning(AccessDenied, f"the session token is wrong: {_SET}"),
+    "RequestTimeTooSkewed": _Meaning(AccessDenied, "set this machine's clock, and keep it right"),
+    "RequestExpired": _Meaning(AccessDenied, "set this machine's clock, and keep it right"),
+    "QuotaExceeded": _Meaning(NoSpace),
+    "InsufficientStorage": _Meaning(NoSpace),
+    "XMinioStorageFull": _Meaning(NoSpace),
+    "PreconditionFailed": _Meaning(KeyTaken),
+    "ConditionalRequestConflict": _Meaning(ProviderBusy),
+    "OperationAborted": _Meaning(ProviderBusy),
+    "SlowDown": _Meaning(ProviderBusy),
+    "Throttling": _Meaning(ProviderBusy),
+    "ThrottlingException": _Meaning(ProviderBusy),
+    "RequestLimitExceeded": _Meaning(ProviderBusy),
+    "TooManyRequests": _Meaning(ProviderBusy),
+    "BandwidthLimitExceeded": _Meaning(ProviderBusy),
+    "RequestTimeout": _Meaning(ProviderTimedOut),
+    "IncompleteBody": _Meaning(ProviderUnreachable),
+    "BadDigest": _Meaning(ProviderUnreachable),
+    "XAmzContentSHA256Mismatch": _Meaning(ProviderUnreachable),
+    "KMS.DisabledException": _Meaning(StorageUnusable, "enable the key sse_kms_key_id"),
+    "KMS.NotFoundException": _Meaning(StorageUnusable, "correct sse_kms_key_id"),
+}
+
+_REGION = _Meaning(StorageUnusable, "write region = {region}")
+_REDIRECT = _Meaning(StorageUnusable, "correct region and endpoint_url: they lead elsewhere")
+_ELSEWHERE = frozenset(
+    {
+        *("PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"),
+        *("IllegalLocationConstraintException", "301", "307"),
+    }
+)
+
+_BY_STATUS = {
+    401: _Meaning(AccessDenied, _SET),
+    403: _BY_CODE["AccessDenied"],
+    404: _BY_CODE["404"],
+    408: _Meaning(ProviderTimedOut),
+    412: _Meaning(KeyTaken),
+    429: _Meaning(ProviderBusy),
+    507: _Meaning(NoSpace),
+}
+
+_CERTIFICATE = _Meaning(
+    StorageUnusable,
+    "name the certificate authority of {endpoint} by ca_bundle, or correct endpoint_url",
+)
+_NAMES = "check endpoint_url, region and the name service, or write addressing_style = path"
+_LOST = _Meaning(OutcomeUnknown)
+
+_OPENING = frozenset({"start", "renew_credentials"})
+_REFUSED = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
+
+
+def code_of(error: sdk.ClientError) -> str:
+    """S3's word for an error; the status where it gives none, as in the answer to a HEAD."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status_of(error: sdk.ClientError) -> int:
+    """The HTTP status of an error."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def is_refusal(error: sdk.ClientError) -> bool:
+    """Whether other credentials might help."""
+    return status_of(error) in {401, 403} or code_of(error) in _REFUSED
+
+
+def translated(
+    name: str, settings: S3Settings, operation: str, error: Exception
+) -> ProviderError | None:
+    """See :meth:`raic.backends.blockingstore.BlockingStore.translated`."""
+    if isinstance(error, sdk.ClientError):
+        meaning, detail = _answered(error, operation)
+        region = _region(error)
+    else:
+        found = _unanswered(error, operation)
+        if found is None:
+            return None
+        meaning, detail, region = found, _described(error), ""
+    remedy = meaning.remedy.format(
+        name=name,
+        container=settings.container,
+        endpoint=settings.endpoint_url or "Amazon S3",
+        region=region,
+    )
+    result = meaning.kind(name, operation, detail, remedy)
+    if isinstance(result, ProviderBusy) and isinstance(error, sdk.ClientError):
+        result.retry_after = _retry_after(error)
+    return result
+
+
+# Errors that the service answered with
+
+
+def _answered(error: sdk.ClientError, operation: str) -> tuple[_Meaning, str]:
+    code, status = code_of(error), status_of(error)
+    message = error.response.get("Error", {}).get("Message", "")
+    detail = f"{error.operation_name}: {code} (status {status}): {message}"
+    if code.startswith("RequestTimeTooSkewed"):
+        detail += _skew(error)
+    if code in _ELSEWHERE or 300 <= status < 400:
+        return (_REGION if _region(error) else _REDIRECT), detail
+    known = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    if known is not None:
+        return known, detail
+    if status >= 500:
+        # The service may have done what it failed to say.
+        return (_LOST if operation in WRITES else _Meaning(ProviderBusy)), detail
+    return _Meaning(StorageUnusable, "look up this answer in the service's documentation"), detail
+
+
+def _headers(error: sdk.ClientError) -> dict[str, str]:
+    headers: dict[str, str] = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return headers
+
+
+def _region(error: sdk.ClientError) -> str:
+    """The region that the answer names; empty if none."""
+    named = error.response.get("Error", {}).get("Region")
+    return str(named or _headers(error).get("x-amz-bucket-region", ""))
+
+
+def _retry_after(error: sdk.ClientError) -> float | None:
+    text = _headers(error).get("retry-after", "")
+    return float(text) if text.isdigit() else None
+
+
+def _skew(error: sdk.ClientError) -> str:
+    """How wrong our clock is, as far as the answer tells."""
+    said: dict[str, Any] = error.response.get("Error", {})
+    ours, theirs = said.get("RequestTime", ""), said.get("ServerTime", "")
+    return f" (here {ours}, there {theirs})" if ours and theirs else ""
+
+
+# Errors without an answer
+
+
+_SETTINGS = (
+    sdk.ParamValidationError,
+    sdk.InvalidRegionError,
+    sdk.EndpointProviderError,
+    sdk.InvalidS3AddressingStyleError,
+)
+_CREDENTIALS = (
+    sdk.NoCredentialsError,
+    sdk.PartialCredentialsError,
+    sdk.CredentialRetrievalError,
+    sdk.NoAuthTokenError,
+    sdk.ProfileNotFound,
+)
+_NEVER_SENT = (sdk.EndpointConnectionError, sdk.ConnectTimeoutError, sdk.ProxyConnectionError)
+_BROKEN = (sdk.BotoCoreError, http.HTTPError, ResponseParserError, OSError)
+
+_UNANSWERED: tuple[tuple[tuple[type[Exception], ...], _Meaning], ...] = (
+    ((ssl.SSLCertVerificationError,), _CERTIFICATE),
+    ((FileNotFoundError,), _Meaning(StorageUnusable, "correct ca_bundle: there is no such file")),
+    ((gaierror,), _Meaning(ProviderUnreachable, _NAMES)),
+    (_CREDENTIALS, _Meaning(AccessDenied, _SET)),
+    (_SETTINGS, _Meaning(StorageUnusable, "correct container, region and addressing_style")),
+    (_NEVER_SENT, _Meaning(ProviderUnreachable, _ENDPOINT)),
+)
+
+
+def _unanswered(error: Exception, operation: str) -> _Meaning | None:
+    chain = list(_chain(error))
+    for kinds, meaning in _UNANSWERED:
+        if any(isinstance(link, kinds) for link in chain):
+            return meaning
+    if operation in _OPENING and isinstance(error, ValueError):
+        return _Meaning(StorageUnusable, "correct endpoint_url")
+    if not isinstance(error, _BROKEN):
+        return None
+    if operation in WRITES:
+        return _LOST
+    if any(isinstance(link, sdk.ReadTimeoutError | http.ReadTimeoutError) for link in chain):
+        return _Meaning(ProviderTimedOut)
+    if isinstance(error, ResponseParserError):
+        return _Meaning(ProviderUnreachable, "check endpoint_url: the answer was not S3's")
+    return _Meaning(ProviderUnreachable)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that led to it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = getattr(error, "kwargs", {}).get("error")
+        error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
+
+
+def _described(error: Exception) -> str:
+    """What happened, and why where another exception says it."""
+    *_, root = _chain(error)
+    text = str(error) or type(error).__name__
+    return text if root is error or str(root) in text else f"{text} ({root})"

@@ -1,0 +1,323 @@
+"""The requests to S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import md5
+from itertools import pairwise
+from threading import Lock
+from typing import Any
+from uuid import uuid4
+
+from attrs import frozen
+from botocore.exceptions import ClientError
+
+from raic.backends.blockingstore import UNLIMITED, Body
+from raic.backends.keys import is_key
+from raic.backends.s3.body import NoBody, checked_body
+from raic.backends.s3.client import make_client
+from raic.backends.s3.errors import code_of, is_refusal, status_of, translated
+from raic.backends.s3.settings import S3Credentials, S3Settings
+from raic.errors import KeyTaken, ObjectNotFound, ProviderError, StorageUnusable
+from raic.values import ListedObject, ObjectPage, Space
+
+PAGE_OBJECTS = 1000
+DELETED_AT_ONCE = 1000
+COMPARED_AT_ONCE = 1024 * 1024
+
+
+@frozen
+class Parts:
+    """An upload in parts that was begun."""
+
+    key: str
+    upload_id: str
+    size: int
+
+
+class S3Store:
+    """See :class:`raic.backends.blockingstore.BlockingStore`."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: S3Settings,
+        credentials: Callable[[], S3Credentials | None],
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._credentials = credentials
+        self._used: S3Credentials | None = None
+        self._client: Any = None
+        self._renewing = Lock()
+        self._conditional = settings.conditional is not False
+        self._batches = True
+        self._running: set[str] = set()
+
+    def open(self) -> None:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        self._used = self._credentials()
+        self._client = make_client(self._settings, self._used)
+        self.list_page("", None)
+        key, data = f"probe/{uuid4().hex}", uuid4().bytes
+        self.put("start", key, data)
+        try:
+            whole = self._has(key, data)
+        except ObjectNotFound:
+            whole = False
+        refused = self.delete([key])
+        if not whole or refused:
+            what = "deleted" if whole else "read back"
+            raise StorageUnusable(self._name, "start", f"a new object could not be {what}")
+
+    def close(self) -> None:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def renew_credentials(self) -> bool:
+        """Ask for the credentials again; returns whether they are others."""
+        return self._renewed(self._client)
+
+    # Writing
+
+    def put(self, operation: str, key: str, data: bytes | bytearray) -> None:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        taken = self._create("put_object", key, Body=data, **self._settings.of_new_objects)
+        if taken and not self._has(key, data):
+            raise KeyTaken(self._name, operation, f"{key} names another object")
+
+    def begin_parts(self, key: str, size: int) -> Parts:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        answer = self._call(
+            "create_multipart_upload", Key=self._full(key), **self._settings.of_new_objects
+        )
+        upload_id: str = answer["UploadId"]
+        self._running.add(upload_id)
+        return Parts(key, upload_id, size)
+
+    def put_part(self, upload: Parts, number: int, data: bytes | bytearray) -> str:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        answer = self._call(
+            "upload_part",
+            Key=self._full(upload.key),
+            UploadId=upload.upload_id,
+            PartNumber=number + 1,
+            Body=data,
+        )
+        etag: str = answer["ETag"]
+        return etag
+
+    def complete_parts(self, upload: Parts, receipts: Sequence[str], *, again: bool) -> None:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        parts = [{"PartNumber": n + 1, "ETag": etag} for n, etag in enumerate(receipts)]
+        try:
+            taken = self._create(
+                "complete_multipart_upload",
+                upload.key,
+                UploadId=upload.upload_id,
+                MultipartUpload={"Parts": parts},
+            )
+        except ClientError as error:
+            if not (again and code_of(error) == "NoSuchUpload"):
+                raise
+            taken = True
+        if taken and not self._is_ours(upload, receipts, again):
+            raise KeyTaken(self._name, "finish", f"{upload.key} names another object")
+        self._running.discard(upload.upload_id)
+
+    def discard_parts(self, upload: Parts) -> None:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        self._running.discard(upload.upload_id)
+        self._abort(self._full(upload.key), upload.upload_id)
+
+    def _create(self, request: str, key: str, **params: Any) -> bool:
+        """Make the request that creates an object, if nothing has its key where that can be said.
+
+        :return: whether something has.
+        """
+        condition = {"IfNoneMatch": "*"} if self._conditional else {}
+        try:
+            answer = self._call(request, Key=self._full(key), **params, **condition)
+        except ClientError as error:
+            if code_of(error) in {"PreconditionFailed", "412"}:
+                return True
+            if not (condition and status_of(error) == 501 and self._settings.conditional is None):
+                raise
+            self._conditional = False
+            answer = self._call(request, Key=self._full(key), **params)
+        if "ETag" not in answer:
+            detail = "the answer to a write was not S3's"
+            raise StorageUnusable(self._name, request, detail, "check endpoint_url")
+        return False
+
+    def _has(self, key: str, data: bytes | bytearray) -> bool:
+        """Whether the object of that key has exactly these bytes."""
+        body = self.open_body("put_object", key, 0, len(data) + 1)
+        try:
+            if body.length != len(data):
+                return False
+            rest = memoryview(data)
+            while rest:
+                piece = body.read(min(len(rest), COMPARED_AT_ONCE))
+                if not piece or piece != rest[: len(piece)]:
+                    return False
+                rest = rest[len(piece) :]
+            return True
+        finally:
+            body.close()
+
+    def _is_ours(self, upload: Parts, receipts: Sequence[str], again: bool) -> bool:
+        """Whether the object is the one whose parts were sent.
+
+        Our own earlier request is known by the size: keys are unique.  Without one, the object's
+        ETag tells, which S3 makes of those of the parts.
+        """
+        found = self._call("head_object", Key=self._full(upload.key))
+        if found["ContentLength"] != upload.size:
+            return False
+        return again or found["ETag"].strip('"') == _combined(receipts)
+
+    # Reading
+
+    def open_body(self, operation: str, key: str, offset: int, length: int) -> Body:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        if not length:
+            self._call("head_object", Key=self._full(key))
+            return NoBody()
+        asked = f"bytes={offset}-{offset + length - 1}"
+        try:
+            answer = self._call("get_object", Key=self._full(key), Range=asked)
+        except ClientError as error:
+            if code_of(error) in {"InvalidRange", "416"}:
+                return NoBody()
+            raise
+        return checked_body(self._name, operation, answer, offset, length)
+
+    def list_page(self, prefix: str, token: str | None) -> ObjectPage:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        after = {} if token is None else {"StartAfter": self._full(token)}
+        answer = self._call(
+            "list_objects_v2", Prefix=self._full(prefix), MaxKeys=PAGE_OBJECTS, **after
+        )
+        skip = len(self._settings.prefix)
+        found = [
+            ListedObject(line["Key"][skip:], line["Size"]) for line in answer.get("Contents", ())
+        ]
+        keys = [token or "", *(line.key for line in found)]
+        if any(earlier >= later for earlier, later in pairwise(keys)):
+            detail = "the listing is not in the order of keys, or begins anew on every page"
+            remedy = "use another service or container: this kind is not supported"
+            raise StorageUnusable(self._name, "list_objects", detail, remedy)
+        next_token = keys[-1] if answer.get("IsTruncated") and found else None
+        return ObjectPage(tuple(line for line in found if is_key(line.key)), next_token)
+
+    def space(self) -> Space:
+        """See :class:`raic.backends.blockingstore.BlockingStore`.
+
+        S3 has no such question; what is stored is counted by the index.
+        """
+        quota = self._settings.quota
+        return Space(None, UNLIMITED if quota is None else quota)
+
+    # Deleting
+
+    def delete(self, keys: Sequence[str]) -> frozenset[str]:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        failed: set[str] = set()
+        failure: ClientError | None = None
+        for at in range(0, len(keys), DELETED_AT_ONCE):
+            batch = keys[at : at + DELETED_AT_ONCE]
+            try:
+                failed |= self._delete_batch(batch)
+            except ClientError as error:
+                failure = error
+                failed.update(batch)
+        if failure is not None and len(failed) == len(keys):
+            raise failure
+        return frozenset(failed)
+
+    def _delete_batch(self, keys: Sequence[str]) -> set[str]:
+        if self._batches:
+            wanted = {"Objects": [{"Key": self._full(key)} for key in keys], "Quiet": True}
+            try:
+                answer = self._call("delete_objects", Delete=wanted)
+            except ClientError as error:
+                if status_of(error) not in {405, 501}:
+                    raise
+                self._batches = False
+            else:
+                skip = len(self._settings.prefix)
+                errors = answer.get("Errors", ())
+                return {e["Key"][skip:] for e in errors if e.get("Code") != "NoSuchKey"}
+        for key in keys:
+            self._call("delete_object", Key=self._full(key))
+        return set()
+
+    def clear_interrupted(self, prefix: str) -> int:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        cleared = 0
+        markers: dict[str, str] = {}
+        while True:
+            answer = self._call("list_multipart_uploads", Prefix=self._full(prefix), **markers)
+            for upload in answer.get("Uploads", ()):
+                if upload["UploadId"] not in self._running:
+                    self._abort(upload["Key"], upload["UploadId"])
+                    cleared += 1
+            if not answer.get("IsTruncated"):
+                return cleared
+            markers = {
+                "KeyMarker": answer["NextKeyMarker"],
+                "UploadIdMarker": answer["NextUploadIdMarker"],
+            }
+
+    def _abort(self, full_key: str, upload_id: str) -> None:
+        try:
+            self._call("abort_multipart_upload", Key=full_key, UploadId=upload_id)
+        except ClientError as error:
+            if code_of(error) != "NoSuchUpload":
+                raise
+
+    # Asking
+
+    def translated(self, operation: str, error: Exception) -> ProviderError | None:
+        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        return translated(self._name, self._settings, operation, error)
+
+    def _full(self, key: str) -> str:
+        return self._settings.prefix + key
+
+    def _call(self, request: str, **params: Any) -> dict[str, Any]:
+        """Make a request; once more if it was refused and there are other credentials by now."""
+        client = self._client
+        try:
+            return self._ask(client, request, params)
+        except ClientError as error:
+            if not is_refusal(error) or not self._renewed(client):
+                raise
+        return self._ask(self._client, request, params)
+
+    def _ask(self, client: Any, request: str, params: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = getattr(client, request)(Bucket=self._settings.container, **params)
+        return answer
+
+    def _renewed(self, client: Any) -> bool:
+        """Whether there is by now another client than this one."""
+        with self._renewing:
+            if self._client is client:
+                credentials = self._credentials()
+                if credentials == self._used:
+                    return False
+                self._client = make_client(self._settings, credentials)
+                self._used = credentials
+            return True
+
+
+def _combined(receipts: Sequence[str]) -> str:
+    """The ETag of an object of parts with these ETags."""
+    try:
+        digests = b"".join(bytes.fromhex(etag.strip('"')) for etag in receipts)
+    except ValueError:
+        return ""
+    return f"{md5(digests, usedforsecurity=False).hexdigest()}-{len(receipts)}"

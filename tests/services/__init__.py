@@ -1,0 +1,1 @@
+"""Real services on loopback, and scripted ones."""
