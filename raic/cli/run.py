@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -89,6 +90,7 @@ class _NodeProcess:
         self._reactor = reactor
         self._node = StorageNode(config, identity, reactor, _die)
         self._started: Deferred[None] | None = None
+        self._ending = False
         self.code = 0
 
     def run(self) -> None:
@@ -98,6 +100,8 @@ class _NodeProcess:
         self._reactor.run()
 
     def _start(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._end())
         _describe(self._config, self._identity)
         self._started = self._node.start().addCallbacks(self._ready, self._failed)
 
@@ -119,20 +123,25 @@ class _NodeProcess:
             text = f"raic: the node did not start:\n{failure.getTraceback()}"
         click.echo(text, err=True)
         self.code = MISTAKEN if isinstance(error, ConfigurationError) else FAILED
-        self._reactor.callLater(0, self._reactor.stop)
+        self._end()
+
+    def _end(self) -> None:
+        """Begin to stop; safe in a signal handler, and a second signal disturbs nothing."""
+        if not self._ending:
+            self._ending = True
+            self._reactor.callFromThread(self._reactor.stop)
 
     def _stop(self) -> Deferred[None]:
         if self.code == 0:
             click.echo("stopping")
         stopped: Deferred[None] = Deferred()
-        give_up = self._reactor.callLater(STOP_SECONDS, self._give_up, stopped)
+        give_up = self._reactor.callLater(STOP_SECONDS, _give_up)
 
         def done(_: object) -> None:
-            if give_up.active():
-                give_up.cancel()
-                if self.code == 0:
-                    click.echo("stopped")
-                stopped.callback(None)
+            give_up.cancel()
+            if self.code == 0:
+                click.echo("stopped")
+            stopped.callback(None)
 
         started = self._started
         if started is None:
@@ -141,10 +150,12 @@ class _NodeProcess:
             started.addCallback(lambda _: self._node.stop()).addCallback(done)
         return stopped
 
-    def _give_up(self, stopped: Deferred[None]) -> None:
-        click.echo(f"raic: not everything stopped within {STOP_SECONDS:.0f} s", err=True)
-        self.code = FAILED
-        stopped.callback(None)
+
+def _give_up() -> NoReturn:
+    """End although something still hangs, a thread in the kernel perhaps: it may hang for ever."""
+    click.echo(f"raic: not everything stopped within {STOP_SECONDS:.0f} s", err=True)
+    sys.stdout.flush()
+    os._exit(FAILED)
 
 
 def _describe(config: Config, identity: Identity) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import subprocess
 from base64 import b64encode
@@ -110,8 +111,16 @@ class Running(NodeCase):
 
     def test_an_interrupt_ends_it_well_too(self) -> None:
         program = self.start()
-        os.kill(program.pid, 2)
+        os.kill(program.pid, signal.SIGINT)
         self.assertEqual(program.wait(SECONDS), 0)
+
+    def test_an_impatient_operator_disturbs_nothing(self) -> None:
+        program = self.start()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            os.kill(program.pid, number)
+        self.assertEqual(program.wait(SECONDS), 0)
+        self.assertNotIn("Error", program.output())
+        self.assertNotIn("critical", program.output())
 
     def test_a_kill_is_noticed_at_the_next_start(self) -> None:
         self.start().kill()

@@ -55,4 +55,4 @@ class LocalListingTests(SQLiteContract, SynchronousSuite):
 class WithThreadsTests(SQLiteContract, ReactorSuite):
     """As a node has it."""
 
-    reactor = reactor  # type: ignore[assignment]  # a module, to mypy
+    reactor = reactor
