@@ -36,11 +36,16 @@ class TableTests(SynchronousTestCase):
 
 @pytest.mark.service
 class SmallRunTests(SynchronousTestCase):
-    def test_every_server_is_measured(self) -> None:
-        report = json.loads(
-            main(["--rounds", "1", "--seconds", "0.02", "--only", "1 KiB", "--json"])
-        )
-        self.assertEqual(len(report["values"]), 4)
+    def assert_measured(self, only: str, rows: int) -> None:
+        """Some rows, each with a value for each server."""
+        report = json.loads(main(["--rounds", "1", "--seconds", "0.02", "--only", only, "--json"]))
+        self.assertEqual(len(report["values"]), rows)
         for by_server in report["values"].values():
             self.assertEqual(set(by_server), set(CONTENDERS))
             self.assertTrue(all(values[0] > 0 for values in by_server.values()))
+
+    def test_every_server_is_measured_over_http(self) -> None:
+        self.assert_measured("1 KiB", 4)
+
+    def test_every_server_is_measured_over_foolscap(self) -> None:
+        self.assert_measured("Foolscap", 2)
