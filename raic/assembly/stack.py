@@ -12,6 +12,7 @@ from raic.config.model import Config
 from raic.errors import IndexMissing
 from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
 from raic.shares.index import create_index, open_index
+from raic.shares.keys import usual_folders
 
 PROVIDER_THREADS = 8
 FIRST_EPOCH = 1
@@ -32,6 +33,7 @@ def make_provider(
         clock,
         fsync=settings.fsync,
         reserved_space=config.storage.reserved_space,
+        folders=usual_folders(),
     )
     return TaggingProvider(leaf, identity.tag_key)
 

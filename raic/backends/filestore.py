@@ -13,6 +13,7 @@ from typing import Final
 from attrs import define
 
 from raic.backends.disk import Disk
+from raic.backends.folders import DIRECTORY, Folders, sync_directory
 from raic.backends.keys import is_key
 from raic.backends.places import NAME_CHARACTERS, OTHERS, Listing, place
 from raic.errors import KeyTaken, ObjectNotFound, OutcomeUnknown, StorageUnusable
@@ -23,7 +24,6 @@ COMPARE_BYTES = 1024 * 1024
 INCOMING = ",,incoming"
 """The folder of what is no object yet: names are "<process>.<number> <begin of the key>"."""
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NAMELESS = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
 _NAMED = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
 # What says so: the file system, an old kernel, or a system where /proc is not mounted.
@@ -68,16 +68,21 @@ class FileStore:
     threads; they raise ``OSError`` where they say nothing else.
 
     :param fsync: whether an object survives a power cut once it is stored.
+    :param folders: which are going to hold objects: made when the directory is opened, so that no
+        write has to wait for its folder.
     """
 
-    def __init__(self, name: str, path: str, disk: Disk, fsync: bool) -> None:
+    def __init__(
+        self, name: str, path: str, disk: Disk, fsync: bool, folders: Collection[str] = ()
+    ) -> None:
         self._name = name
         self._path = path
         self._disk = disk
         self._fsync = fsync
         self._root = -1
         self._nameless = True
-        self._known: set[str] = set()  # folders whose own names are durable
+        self._wanted = folders
+        self._folders = Folders(disk, self._root, fsync)
         self._process = os.urandom(8).hex()
         self._numbers = count()
 
@@ -86,13 +91,14 @@ class FileStore:
         with suppress(FileExistsError):  # as always but at the first start
             self._disk.mkdir(self._path, 0o700)
             if self._fsync:
-                self._sync_folder(os.path.dirname(os.path.abspath(self._path)), None)
-        self._root = self._disk.open(self._path, _DIRECTORY)
+                sync_directory(self._disk, os.path.dirname(os.path.abspath(self._path)))
+        self._root = self._disk.open(self._path, DIRECTORY)
         try:
-            self._known.clear()
+            self._folders = Folders(self._disk, self._root, self._fsync)
             self._nameless = True
-            self._make_folder(INCOMING)
+            self._folders.make(INCOMING)
             self._prove()
+            self._folders.make_all(self._wanted)
         except BaseException:
             self.close()
             raise
@@ -121,15 +127,7 @@ class FileStore:
 
     def create(self, key: str) -> Incoming:
         """An empty file, to be discarded in the end."""
-        folder, name = place(key)
-        try:
-            self._make_folder(folder)
-            return self._create(folder, name)
-        except FileNotFoundError:
-            # Somebody removed the folder; if it was the root, making it anew fails as well.
-            self._known.discard(folder)
-            self._make_folder(folder)
-            return self._create(folder, name)
+        return self._create(*place(key))
 
     def append(self, incoming: Incoming, data: bytes) -> None:
         """Write at the end."""
@@ -147,21 +145,20 @@ class FileStore:
         if self._fsync:
             self._disk.fsync(incoming.fd)
         try:
-            self._link(incoming)
+            self._link_into_place(incoming)
         except FileExistsError:
             self._must_be_same(operation, incoming)
             return False
-        if self._fsync:
-            try:
-                self._sync_folder(incoming.folder, self._root)
-            except OSError as error:
-                self._unlink_if_possible(incoming.path)
-                raise OutcomeUnknown(
-                    self._name,
-                    operation,
-                    f"{self._path}: {error.strerror}, after the object became visible",
-                    f"check the disk under {self._path}: the kernel's log says more",
-                ) from error
+        try:
+            self._folders.sync(incoming.folder)
+        except OSError as error:
+            self._unlink_if_possible(incoming.path)
+            raise OutcomeUnknown(
+                self._name,
+                operation,
+                f"{self._path}: {error.strerror}, after the object became visible",
+                f"check the disk under {self._path}: the kernel's log says more",
+            ) from error
         return True
 
     def discard(self, incoming: Incoming) -> None:
@@ -254,9 +251,8 @@ class FileStore:
                 last = error
         if last is not None and len(failed) == len(keys):
             raise last
-        if self._fsync:
-            for folder in folders:
-                self._sync_folder(folder, self._root)
+        for folder in folders:
+            self._folders.sync(folder)
         return frozenset(failed)
 
     def space(self, reserved: int) -> Space:
@@ -301,14 +297,13 @@ class FileStore:
                 self._disk.fsync(probe.fd)
             self._link(probe)
             self._disk.unlink(probe.path, dir_fd=self._root)
-            if self._fsync:
-                self._sync_folder(INCOMING, self._root)
+            self._folders.sync(INCOMING)
         finally:
             self.discard(probe)
 
     def _names(self, folder: str) -> list[str]:
         try:
-            fd = self._disk.open(folder, _DIRECTORY, dir_fd=self._root)
+            fd = self._disk.open(folder, DIRECTORY, dir_fd=self._root)
         except (FileNotFoundError, NotADirectoryError):
             return []
         try:
@@ -324,37 +319,27 @@ class FileStore:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def _make_folder(self, folder: str) -> None:
-        if folder in self._known:
-            return
-        parent, path = ".", ""
-        for part in folder.split("/"):
-            path = f"{path}/{part}" if path else part
-            # One that exists was perhaps made a moment ago, by another thread or a process that
-            # is gone: it is known to be durable only once this thread has synced its parent.
-            with suppress(FileExistsError):
-                self._disk.mkdir(path, 0o700, dir_fd=self._root)
-            if self._fsync:
-                self._sync_folder(parent, self._root)
-            parent = path
-        self._known.add(folder)
-
-    def _sync_folder(self, path: str, root: int | None) -> None:
-        fd = self._disk.open(path, _DIRECTORY, dir_fd=root)
-        try:
-            self._disk.fsync(fd)
-        finally:
-            self._disk.close(fd)
-
     def _create(self, folder: str, name: str) -> Incoming:
         path = f"{folder}/{name}"
         if self._nameless:
-            fd = self._disk.open(folder, _NAMELESS, 0o600, dir_fd=self._root)
+            # Not in its own folder: file systems put a file near the folder it is made in, and
+            # writing in a thousand places at once takes several times as long.
+            fd = self._disk.open(INCOMING, _NAMELESS, 0o600, dir_fd=self._root)
             return Incoming(folder, path, fd, None)
         begin = path.removeprefix(OTHERS + "/").replace("/", ",")[:NAME_CHARACTERS]
         temporary = f"{INCOMING}/{self._process}.{next(self._numbers)} {begin}"
         fd = self._disk.open(temporary, _NAMED, 0o600, dir_fd=self._root)
         return Incoming(folder, path, fd, temporary)
+
+    def _link_into_place(self, incoming: Incoming) -> None:
+        try:
+            self._folders.make(incoming.folder)
+            self._link(incoming)
+        except FileNotFoundError:
+            # Somebody removed the folder; if it was the root, making it anew fails as well.
+            self._folders.forget(incoming.folder)
+            self._folders.make(incoming.folder)
+            self._link(incoming)
 
     def _link(self, incoming: Incoming) -> None:
         if incoming.temporary is None:
@@ -386,7 +371,7 @@ class FileStore:
                 raise KeyTaken(self._name, operation, f"{incoming.path} holds another object")
             if self._fsync:
                 self._disk.fsync(fd)
-                self._sync_folder(incoming.folder, self._root)
+            self._folders.sync(incoming.folder)
         finally:
             self._disk.close(fd)
 

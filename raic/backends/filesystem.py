@@ -47,6 +47,8 @@ class FilesystemProvider:
     :param clock: times out the question how much space there is.
     :param fsync: whether an acknowledged object survives a power cut.
     :param reserved_space: bytes of the file system that are left to others.
+    :param folders: pairs of first components that many keys will have, as in ``shares/aa``: their
+        folders are made at the start, so that no write has to wait for its own.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class FilesystemProvider:
         *,
         fsync: bool = True,
         reserved_space: int = 0,
+        folders: Collection[str] = (),
         disk: Disk | None = None,
     ) -> None:
         self.name = name
@@ -66,7 +69,7 @@ class FilesystemProvider:
         self._clock = clock
         self._reserved_space = reserved_space
         self._disk = disk or Disk()
-        self._store = FileStore(name, path, self._disk, fsync)
+        self._store = FileStore(name, path, self._disk, fsync, folders)
         self._files = OpenFiles(self._store, OPEN_FILES)
         self._scratch = memoryview(bytearray(IMMEDIATE_BYTES))
         self._started = False

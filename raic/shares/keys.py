@@ -19,6 +19,10 @@ from raic.values import MAX_SHARES, Version
 SHARES = "shares/"
 SLOTS = "slots/"
 CHUNKS = "chunks/"
+CLAIMS = "claims/"
+
+HIGHEST_EPOCH = 2**32
+"""No node comes near it: a key with a higher epoch was not made by one."""
 
 _SHNUM = r"0|[1-9][0-9]{0,2}"
 _NUMBER = r"0|[1-9][0-9]{0,18}"
@@ -31,6 +35,8 @@ _VERSIONED = re.compile(
     rf"(?P<kind>slots|chunks)/{_PLACE}/"
     rf"(?P<epoch>{_NUMBER})\.(?P<counter>{_NUMBER})\.{_TXN}\.(?P<size>{_NUMBER})"
 )
+
+_CLAIM = re.compile(rf"claims/(?P<epoch>{_NUMBER})\.{_TXN}\.(?P<size>{_NUMBER})")
 
 
 @lru_cache(maxsize=4096)
@@ -58,6 +64,12 @@ def decode_index(text: str) -> bytes:
 def new_transaction_id() -> str:
     """26 characters of base32 that no other object has."""
     return b32encode(urandom(16))[:26].decode("ascii").lower()
+
+
+def usual_folders() -> list[str]:
+    """The first two components of the keys of all shares and slots."""
+    letters = "abcdefghijklmnopqrstuvwxyz234567"
+    return [prefix + a + b for prefix in (SHARES, SLOTS) for a in letters for b in letters]
 
 
 def _place(storage_index: bytes) -> str:
@@ -140,6 +152,31 @@ def parse_key(key: str) -> ShareKey | VersionKey | ChunkKey | None:
     else:
         return None
     return parsed if str(parsed) == key else None
+
+
+@frozen(order=True)
+class ClaimKey:
+    """The key of a claim on the prefix.  Of two claims the one with the higher key counts.
+
+    :ivar txn: decides between claims that were made at once; the node that made one knows it by
+        this.
+    :ivar size: the object's length.
+    """
+
+    epoch: int
+    txn: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{CLAIMS}{self.epoch}.{self.txn}.{self.size}"
+
+
+def parse_claim_key(key: str) -> ClaimKey | None:
+    """What a claim's key says; None when it is not one that a node made."""
+    found = _CLAIM.fullmatch(key)
+    if found is None or int(found["epoch"]) > HIGHEST_EPOCH:
+        return None
+    return ClaimKey(int(found["epoch"]), found["txn"], int(found["size"]))
 
 
 def _storage_index(text: str) -> bytes:

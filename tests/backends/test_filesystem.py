@@ -214,10 +214,34 @@ class DurabilityTests(FilesystemTestCase):
         self.assertEqual(
             self.synced(),
             [
+                ("write", "a nameless file"),
+                ("fsync", "a nameless file"),
                 ("mkdir", "shares"),
                 ("fsync", "."),
                 ("mkdir", "shares/aa"),
                 ("fsync", "shares"),
+                ("link", self.file),
+                ("fsync", self.folder),
+            ],
+        )
+
+    def test_folders_made_at_the_start_need_nothing_later(self) -> None:
+        wanted = ["shares/aa", "shares/bb", "slots/aa", "top"]
+        self.provider = self.make_provider(folders=wanted)
+        self.successResultOf(self.provider.start())
+        self.addCleanup(self.provider.stop)
+        self.assertEqual(sorted(os.listdir(self.root / "shares")), ["aa", "bb"])
+        self.assertIn("top", os.listdir(self.root))
+        synced = self.synced()
+        for parent in (".", "shares", "slots"):
+            last = len(synced) - synced[::-1].index(("fsync", parent))
+            made = [path for call, path in synced[last:] if call == "mkdir"]
+            self.assertNotIn(parent, [os.path.dirname(path) or "." for path in made])
+        self.disk.calls.clear()
+        self.put()
+        self.assertEqual(
+            self.synced(),
+            [
                 ("write", "a nameless file"),
                 ("fsync", "a nameless file"),
                 ("link", self.file),

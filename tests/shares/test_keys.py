@@ -14,6 +14,7 @@ from raic.shares.keys import (
     encode_index,
     new_transaction_id,
     parse_key,
+    usual_folders,
 )
 from raic.values import Version
 
@@ -74,6 +75,15 @@ class KeyTests(SynchronousTestCase):
     ) -> None:
         key = VersionKey(index, Version(epoch, counter), new_transaction_id(), size)
         self.assertEqual(parse_key(str(key)), key)
+
+    @given(INDEXES)
+    def test_the_usual_folders_are_those_of_all_shares_and_slots(self, index: bytes) -> None:
+        usual = usual_folders()
+        share = str(ShareKey(index, 0, new_transaction_id(), 1, 2))
+        slot = str(VersionKey(index, Version(1, 1), new_transaction_id(), 2))
+        for key in (share, slot):
+            self.assertEqual(usual.count(key.rsplit("/", 2)[0]), 1)
+        self.assertEqual(len(usual), 2 * 32 * 32)
 
     def test_transaction_ids_differ(self) -> None:
         self.assertNotEqual(new_transaction_id(), new_transaction_id())
