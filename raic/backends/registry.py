@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from raic.errors import ConfigurationError
 from raic.interfaces import IStorageProvider
@@ -134,23 +134,21 @@ class ProviderType:
         Raises ``ConfigurationError`` for settings that do not go together.
     :ivar settings: its keys, besides ``type``, ``credentials`` and those of the layers.
     :ivar secrets: what ``credentials`` returns; empty where there are none.
-    :ivar open_ended: whether other keys are handed to ``make`` too, as texts.
     """
 
     make: Callable[[str, Mapping[str, Any], Credentials, Reactor], IStorageProvider]
     settings: tuple[Setting, ...] = ()
     secrets: tuple[Secret, ...] = ()
-    open_ended: bool = field(default=False, kw_only=True)
 
     def parsed(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """The values of a section's keys.
 
         :raises ConfigurationError: naming every key that is missing, unknown or malformed.
         """
-        known = {setting.name: setting for setting in self.settings}
-        unknown = texts.keys() - known.keys()
-        values: dict[str, Any] = {key: texts[key] for key in unknown if self.open_ended}
-        problems = [] if self.open_ended else [f"{key}: no such key" for key in sorted(unknown)]
+        known = {setting.name for setting in self.settings}
+        unknown = texts.keys() - known
+        problems = [f"{key}: no such key" for key in sorted(unknown)]
+        values: dict[str, Any] = {}
         for setting in self.settings:
             try:
                 values[setting.name] = _value(setting, texts)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 
 from attrs import frozen
 from libcloud.common.exceptions import BaseHTTPError
 from libcloud.common.types import InvalidCredsError, LibcloudError
 from requests import Response
-from requests import exceptions as requests_errors
 from urllib3 import exceptions as http
 
+from raic.backends.network import Trouble, retry_after, trouble
 from raic.backends.swift.settings import SwiftSettings
 from raic.errors import (
     AccessDenied,
@@ -107,16 +105,6 @@ _CATALOGUE = _Meaning(
 _UNREACHABLE = _Meaning(ProviderUnreachable, "check auth_url, the network and the name service")
 _LOST = _Meaning(OutcomeUnknown)
 
-_NOT_CONNECTED = (
-    http.NewConnectionError,
-    http.ConnectTimeoutError,
-    http.ProxyError,
-    requests_errors.ConnectTimeout,
-    requests_errors.ProxyError,
-)
-_TIMED_OUT = (requests_errors.Timeout, http.TimeoutError, TimeoutError)
-_BROKEN = (requests_errors.RequestException, http.HTTPError, OSError)
-
 
 def translated(
     name: str, settings: SwiftSettings, operation: str, error: Exception
@@ -136,7 +124,7 @@ def translated(
     )
     result = meaning.kind(name, operation, detail, remedy)
     if isinstance(result, ProviderBusy):
-        result.retry_after = _retry_after(error)
+        result.retry_after = retry_after(getattr(error, "headers", None) or {})
     return result
 
 
@@ -155,8 +143,9 @@ def _meaning(operation: str, error: Exception) -> _Meaning | None:
         return _signing_in(int(error.code))
     if isinstance(error, ConfigurationError):
         return _Meaning(AccessDenied, "; ".join(error.problems).replace("{", "{{"))
-    if isinstance(error, _BROKEN):
-        return _unanswered(operation, error)
+    found = trouble(error)
+    if found is not None:
+        return _unanswered(operation, found)
     if isinstance(error, LibcloudError) or (operation == SIGN_IN):
         # What libcloud raises of an answer that is not as it should be is of many kinds.
         return _CATALOGUE
@@ -180,39 +169,11 @@ def _signing_in(status: int) -> _Meaning:
     )
 
 
-def _unanswered(operation: str, error: Exception) -> _Meaning:
-    chain = tuple(_chain(error))
-    if any(isinstance(link, ssl.SSLCertVerificationError) for link in chain):
+def _unanswered(operation: str, found: Trouble) -> _Meaning:
+    if found is Trouble.CERTIFICATE:
         return _CERTIFICATE
-    if any(isinstance(link, _NOT_CONNECTED) for link in chain):
+    if found is Trouble.NOT_CONNECTED:
         return _UNREACHABLE
     if operation in WRITES:
         return _LOST
-    timed_out = any(isinstance(link, _TIMED_OUT) for link in chain)
-    return _Meaning(ProviderTimedOut) if timed_out else _UNREACHABLE
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what it was made of: requests and urllib3 wrap each other's."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        link = waiting.pop()
-        if not isinstance(link, BaseException) or id(link) in seen:
-            continue
-        seen.add(id(link))
-        yield link
-        waiting += [link.__cause__, link.__context__, getattr(link, "reason", None), *link.args]
-
-
-def _retry_after(error: Exception) -> float | None:
-    headers = getattr(error, "headers", None) or {}
-    text = str(headers.get("retry-after", ""))
-    if text.isdigit():
-        return float(text)
-    try:
-        until = parsedate_to_datetime(text)
-        now = parsedate_to_datetime(headers["date"])
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError, KeyError):
-        return None
+    return _Meaning(ProviderTimedOut) if found is Trouble.TIMED_OUT else _UNREACHABLE

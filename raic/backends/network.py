@@ -1,0 +1,74 @@
+"""What goes wrong with requests over HTTP before an answer is complete."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from enum import Enum
+
+from requests import exceptions as requests_errors
+from urllib3 import exceptions as http
+
+
+class Trouble(Enum):
+    """Kinds of failures."""
+
+    CERTIFICATE = "the other side is not trusted"
+    NOT_CONNECTED = "the request was not sent"
+    TIMED_OUT = "no answer came in time"
+    BROKEN = "the connection broke"
+
+
+_NOT_CONNECTED = (
+    http.NewConnectionError,
+    http.ConnectTimeoutError,
+    http.ProxyError,
+    requests_errors.ConnectTimeout,
+    requests_errors.ProxyError,
+)
+_TIMED_OUT = (requests_errors.Timeout, http.TimeoutError, TimeoutError)
+_BROKEN = (requests_errors.RequestException, http.HTTPError, OSError)
+
+
+def trouble(error: Exception) -> Trouble | None:
+    """What an exception of requests, urllib3 or the sockets below them means; None for others."""
+    if not isinstance(error, _BROKEN):
+        return None
+    chain = tuple(_chain(error))
+    if any(isinstance(link, ssl.SSLCertVerificationError) for link in chain):
+        return Trouble.CERTIFICATE
+    if any(isinstance(link, _NOT_CONNECTED) for link in chain):
+        return Trouble.NOT_CONNECTED
+    if any(isinstance(link, _TIMED_OUT) for link in chain):
+        return Trouble.TIMED_OUT
+    return Trouble.BROKEN
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it was made of: the libraries wrap each other's."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        link = waiting.pop()
+        if not isinstance(link, BaseException) or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        waiting += [link.__cause__, link.__context__, getattr(link, "reason", None), *link.args]
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """How many seconds an answer asks us to wait; None where it does not say.
+
+    :param headers: by lower-case names.
+    """
+    text = str(headers.get("retry-after", ""))
+    if text.replace(".", "", 1).isdigit():
+        return float(text)
+    try:
+        until = parsedate_to_datetime(text)
+        now = parsedate_to_datetime(headers["date"])
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError, KeyError):
+        return None
