@@ -5,15 +5,19 @@ The tree::
     RaicError
     |-- ProviderError                 a provider could not do what was asked
     |   |-- ProviderUnreachable       * no connection, no name, no answer
+    |   |   `-- CircuitOpen           * it was so a moment ago; the provider was not asked
     |   |-- ProviderTimedOut          * an answer did not come in time; nothing was changed by it
     |   |-- ProviderBusy              * the provider asked us to slow down, or failed on its side
+    |   |   `-- QueueTooLong          * this node's own limits; the provider was not asked
     |   |-- OutcomeUnknown            a write may land later, or never
     |   |-- ObjectNotFound            no object has that key
     |   |-- ObjectCorrupt             the bytes are not those that were written
     |   |-- KeyTaken                  the key already names other bytes
     |   |-- NoSpace                   the provider is full
     |   |-- AccessDenied              credentials or permissions do not allow it
-    |   `-- StorageUnusable           the container or folder is missing, read-only or broken
+    |   |-- StorageUnusable           the container or folder is missing, read-only or broken
+    |   |-- PrefixOwned               the prefix is another server's, or another copy's of this one
+    |   `-- OwnershipUnknown          * nobody can say just now whose the prefix is
     |-- IndexFailure                  the index could not do what was asked
     |   |-- IndexMissing              there is no index, but there are objects
     |   |-- IndexCorrupt              the file is not a usable index
@@ -36,6 +40,7 @@ The tree::
     |-- ServiceBusy                   * the node has no memory budget left for this
     |-- ServiceStopping               * the node is shutting down
     |-- ConfigurationError            raic.cfg or a command line has mistakes, all of them listed
+    |-- CredentialsUnusable           a place where secrets are kept cannot be used
     |-- IdentityError                 a file under private/ is missing or unusable
     `-- NodeDirectoryLocked           another process runs this node directory
 
@@ -84,6 +89,10 @@ class ProviderUnreachable(ProviderError):
     remedy = "check the network and the provider's own status page"
 
 
+class CircuitOpen(ProviderUnreachable):
+    """The provider failed repeatedly a moment ago; it was not asked again."""
+
+
 class ProviderTimedOut(ProviderError):
     """A read or a listing was not answered in time; nothing was changed by it."""
 
@@ -100,6 +109,12 @@ class ProviderBusy(ProviderError):
     temporary = True
     remedy = "nothing, unless it lasts: then lower the provider's rate limits"
     retry_after: float | None = None
+
+
+class QueueTooLong(ProviderBusy):
+    """The call would have waited too long for its turn; the provider was not asked."""
+
+    remedy = "nothing, unless it lasts: then raise the provider's limits, or the link is too slow"
 
 
 class OutcomeUnknown(ProviderError):
@@ -146,6 +161,19 @@ class StorageUnusable(ProviderError):
     """The container or folder is missing, read-only or failing."""
 
     remedy = "check that the folder or container exists, is mounted and can be written to"
+
+
+class PrefixOwned(ProviderError):
+    """The prefix belongs to another server, or to another copy of this one: nothing is written."""
+
+    remedy = "give this node a prefix of its own; or, if the other is gone for good, --take-over"
+
+
+class OwnershipUnknown(ProviderError):
+    """It cannot be told just now whether the prefix is still this node's: nothing is written."""
+
+    temporary = True
+    remedy = "nothing, unless it lasts: then check the network and the provider's status page"
 
 
 class IndexFailure(RaicError):
@@ -281,6 +309,18 @@ class ConfigurationError(RaicError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+
+
+class CredentialsUnusable(RaicError):
+    """A place where secrets are kept cannot be used, or what it holds is no secret.
+
+    :param problem: what is wrong, without secrets.
+    :param remedy: what to do about it.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 class IdentityError(RaicError):

@@ -1,0 +1,1 @@
+"""Providers around one other provider, each with one concern."""

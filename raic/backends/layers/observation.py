@@ -1,0 +1,176 @@
+"""Counting what happens, and saying what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import define
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from raic.backends.layers.figures import ProviderFigures, Tally
+from raic.backends.layers.forwarding import CallLayer, has_succeeded
+from raic.backends.layers.relay import Relay
+from raic.errors import ProviderError
+from raic.interfaces import IStorageProvider
+
+T = TypeVar("T")
+
+_UPWARDS = frozenset({"put_object", "write"})
+
+
+@define
+class _Silence:
+    """A kind of failure that was logged a moment ago.
+
+    :ivar unsaid: how many more there were since.
+    """
+
+    until: float
+    unsaid: int = 0
+
+
+class ObservationLayer(CallLayer):
+    """Counts the calls, and logs their failures: one event for each kind and interval.
+
+    :param interval: for so many seconds after a failure was logged no other one of its kind and
+        operation is; the next one that is says how many there were.
+    :param requests: how many requests the leaf sent so far, where it counts them.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        inner: IStorageProvider,
+        clock: IReactorTime,
+        interval: float = 60.0,
+        requests: Callable[[], int] | None = None,
+    ) -> None:
+        super().__init__(inner)
+        self._clock = clock
+        self._interval = interval
+        self._requests = requests
+        self._tallies: dict[str, Tally] = {}
+        self._silences: dict[tuple[str, type[BaseException]], _Silence] = {}
+
+    def snapshot(self) -> ProviderFigures:
+        """The figures so far."""
+        return ProviderFigures(
+            provider=self.name,
+            operations={name: tally.figures() for name, tally in self._tallies.items()},
+            requests=None if self._requests is None else self._requests(),
+        )
+
+    def start(self) -> Deferred[None]:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        return self.call("start", 0, self._inner.start)
+
+    def call(
+        self, operation: str, size: int, function: Callable[..., Deferred[T]], *args: Any
+    ) -> Deferred[T]:
+        """Make a call and note how it ends."""
+        tally = self._tally(operation)
+        began = self._clock.seconds()
+        made = function(*args)
+        tally.begun += 1
+        up = size if operation in _UPWARDS else 0
+        if has_succeeded(made):
+            self._succeeded(made.result, tally, began, up)
+            return made
+        return made.addCallbacks(
+            self._succeeded,
+            self._failed,
+            (tally, began, up),
+            errbackArgs=(operation, tally, began),
+        )
+
+    def stream_object(
+        self, key: str, offset: int, length: int, consumer: IConsumer
+    ) -> Deferred[int]:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        tally = self._tally("stream_object")
+        observed = ObservedStream(self._clock, consumer)
+        streaming = observed.begin(partial(self._inner.stream_object, key, offset, length))
+        tally.begun += 1
+        return streaming.addBoth(self._streamed, tally, observed)
+
+    def _tally(self, operation: str) -> Tally:
+        tally = self._tallies.get(operation)
+        if tally is None:
+            tally = self._tallies[operation] = Tally()
+        return tally
+
+    def _succeeded(self, result: T, tally: Tally, began: float, up: int) -> T:
+        tally.took(self._clock.seconds() - began)
+        tally.bytes_up += up
+        if isinstance(result, bytes):
+            tally.bytes_down += len(result)
+        return result
+
+    def _failed(self, failure: Failure, operation: str, tally: Tally, began: float) -> Failure:
+        tally.took(self._clock.seconds() - began)
+        tally.errors[failure.value.__class__.__name__] += 1
+        self._report(operation, failure.value)
+        return failure
+
+    def _streamed(
+        self, result: int | Failure, tally: Tally, observed: ObservedStream
+    ) -> int | Failure:
+        tally.took(observed.latency())
+        tally.bytes_down += observed.delivered
+        if isinstance(result, Failure):
+            tally.errors[result.value.__class__.__name__] += 1
+            self._report("stream_object", result.value)
+        return result
+
+    def _report(self, operation: str, error: BaseException | None) -> None:
+        """Log a failure, unless one of its kind was logged a moment ago."""
+        if not isinstance(error, ProviderError):
+            return
+        kind = (operation, type(error))
+        now = self._clock.seconds()
+        silence = self._silences.get(kind)
+        if silence is not None and now < silence.until:
+            silence.unsaid += 1
+            return
+        self._silences[kind] = _Silence(now + self._interval)
+        more = f" ({silence.unsaid} more like it before)" if silence and silence.unsaid else ""
+        self._log.warn(
+            "{kind}: {error}{more}; {remedy}",
+            kind=type(error).__name__,
+            provider=self.name,
+            operation=operation,
+            error=error,
+            more=more,
+            remedy=error.remedy or "nothing needs doing",
+        )
+
+
+class ObservedStream(Relay):
+    """Notes when the first byte came, and how many did."""
+
+    def __init__(self, clock: IReactorTime, consumer: IConsumer) -> None:
+        super().__init__(consumer)
+        self._clock = clock
+        self._began = clock.seconds()
+        self._first: float | None = None
+
+    def begin(self, stream: Callable[[IConsumer], Deferred[int]]) -> Deferred[int]:
+        """See :meth:`raic.interfaces.IStorageProvider.stream_object`."""
+        return self._follow(stream(self))
+
+    def latency(self) -> float:
+        """The seconds to the first byte, or to the end if there was none."""
+        first = self._clock.seconds() if self._first is None else self._first
+        return first - self._began
+
+    def write(self, data: bytes) -> None:
+        """See ``IConsumer``."""
+        if self._first is None:
+            self._first = self._clock.seconds()
+        super().write(data)

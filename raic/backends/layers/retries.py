@@ -1,0 +1,128 @@
+"""Whether and when a call is repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Protocol
+
+from attrs import frozen
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from raic.errors import (
+    CircuitOpen,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderError,
+    QueueTooLong,
+)
+
+REPEATABLE_WRITES = frozenset({"put_object", "delete_objects"})
+"""Doing these twice does no more than doing them once, so an unknown outcome may be tried anew."""
+
+_TOKENS = 10.0
+
+
+class Sleeper(Protocol):
+    """A call between two attempts."""
+
+    def give_up(self, error: Exception) -> None:
+        """Make no further attempt, and fail."""
+
+
+@frozen
+class RetryPolicy:
+    """When a call is repeated.
+
+    :ivar attempts: how many there are at most, the first included.
+    :ivar first_pause: the n-th pause is a random time below ``first_pause * 2**(n-1)`` seconds.
+    :ivar longest_pause: and never above this.
+    :ivar budget: no call takes longer than this altogether, in seconds; for a stream, longer
+        than this without a byte.
+    :ivar ratio: over time, how many retries there are at most for each call.
+    """
+
+    attempts: int = 6
+    first_pause: float = 0.25
+    longest_pause: float = 8.0
+    budget: float = 45.0
+    ratio: float = 0.1
+
+
+class Retries:
+    """What all the retries of a provider have in common.
+
+    Together they are bounded: each call, and each piece of a stream, earns ``ratio`` of a token,
+    at most ten are kept, and a retry costs one.  So a provider in trouble gets little more load
+    than a healthy one.
+
+    :ivar made: how many retries there were.
+    """
+
+    def __init__(self, provider: str, clock: IReactorTime, random: Random, policy: RetryPolicy):
+        self.provider = provider
+        self.budget = policy.budget
+        self.made = 0
+        self._clock = clock
+        self._random = random
+        self._policy = policy
+        self._tokens = _TOKENS
+        self._sleeping: set[Sleeper] = set()
+
+    def now(self) -> float:
+        """The time of the clock."""
+        return self._clock.seconds()
+
+    def after(self, seconds: float, function: Callable[[], None]) -> IDelayedCall:
+        """Call later."""
+        return self._clock.callLater(seconds, function)
+
+    def sleeps(self, call: Sleeper) -> None:
+        """Note a call that :meth:`stop` must end."""
+        self._sleeping.add(call)
+
+    def wakes(self, call: Sleeper) -> None:
+        """Forget it."""
+        self._sleeping.discard(call)
+
+    def stop(self, error: Exception) -> None:
+        """Let every call between two attempts fail."""
+        for call in list(self._sleeping):
+            call.give_up(error)
+
+    def earn(self) -> None:
+        """Note a call, or a piece of a stream, that pays for a part of a retry."""
+        if self._tokens < _TOKENS:
+            self._tokens = min(_TOKENS, self._tokens + self._policy.ratio)
+
+    def pause_before(
+        self, operation: str, error: BaseException | None, attempts: int, left: float
+    ) -> float | None:
+        """How long to wait before calling again; None for not calling again.
+
+        :param attempts: how many there were.
+        :param left: the seconds that are left of the budget.
+        """
+        policy = self._policy
+        if attempts >= policy.attempts or self._tokens < 1.0:
+            return None
+        if not may_help(operation, error):
+            return None
+        longest = min(policy.longest_pause, policy.first_pause * 2 ** (attempts - 1))
+        pause = self._random.uniform(0.0, longest)
+        if isinstance(error, ProviderBusy) and error.retry_after:
+            pause += error.retry_after
+        if pause >= left:
+            return None
+        self._tokens -= 1.0
+        self.made += 1
+        return pause
+
+
+def may_help(operation: str, error: BaseException | None) -> bool:
+    """Whether the same call may succeed if it is made again soon."""
+    if not isinstance(error, ProviderError) or isinstance(error, (CircuitOpen, QueueTooLong)):
+        return False
+    if isinstance(error, OutcomeUnknown):
+        return operation in REPEATABLE_WRITES
+    return error.temporary

@@ -1,0 +1,95 @@
+"""Where layers are tested: a clock, a provider that misbehaves as planned, and its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from random import Random
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
+from twisted.trial.unittest import SynchronousTestCase
+
+from raic.backends.faults import FaultPlan
+from raic.backends.faulty import FaultyProvider
+from raic.backends.layers.forwarding import ForwardingProvider
+from raic.backends.memory import MemoryProvider
+from raic.interfaces import IStorageProvider
+from tests.contracts.driving import Driven
+
+T = TypeVar("T")
+
+SECOND_AT_MOST = 100_000
+"""How long a test lets its clock run, in steps."""
+
+
+class Remote(ForwardingProvider):
+    """A provider without any optional interface, as a cloud is.
+
+    :ivar reads: the ranges that were asked for.
+    """
+
+    def __init__(self, inner: IStorageProvider) -> None:
+        self.name = inner.name
+        self._inner = inner
+        self.reads: list[tuple[int, int]] = []
+        self.requests_made = 0
+
+    def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
+        self.reads.append((offset, length))
+        self.requests_made += 1
+        return super().get_object(key, offset, length)
+
+
+class Clocked(Driven):
+    """For what answers when its clock goes on."""
+
+    clock: Clock
+    step = 0.05
+
+    def drive(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> Deferred[None] | None:
+        running = Deferred.fromCoroutine(coroutine)
+        for _ in range(SECOND_AT_MOST):
+            if running.called:
+                break
+            self.clock.advance(self.step)
+        self.successResultOf(running)
+        return None
+
+    def turn(self) -> Deferred[None]:
+        return deferLater(self.clock, self.step, lambda: None)
+
+
+class ClockedSuite(Clocked, SynchronousTestCase):
+    """What a suite for something that waits for its clock is mixed into."""
+
+    def __init__(self, method: str = "runTest") -> None:
+        super().__init__(method)
+        self.clock = Clock()
+
+
+class LayerCase(SynchronousTestCase):
+    """A test of one layer.
+
+    :ivar plan: what goes wrong with :attr:`leaf`.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.plan = FaultPlan(seed=1)
+        self.memory = MemoryProvider("cloud")
+        self.leaf = Remote(FaultyProvider(self.memory, self.plan))
+        self.random = Random(1)
+        self.successResultOf(self.leaf.start())
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.clock.getDelayedCalls(), [], "something is left waiting")
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store an object, whatever the plan says."""
+        self.successResultOf(self.memory.put_object(key, data))
+
+    def pass_time(self, seconds: float, step: float = 0.05) -> None:
+        """Let the clock go on in small steps."""
+        self.clock.pump([step] * round(seconds / step))
