@@ -6,6 +6,7 @@ import click
 
 from raic import __version__
 from raic.cli.create_node import create_node
+from raic.cli.credentials import make_credentials_group
 from raic.cli.failing import RaicGroup
 from raic.cli.restore import restore
 from raic.cli.run import run
@@ -19,6 +20,7 @@ def main() -> None:
 
 
 main.add_command(create_node)
+main.add_command(make_credentials_group())
 main.add_command(restore)
 main.add_command(run)
 main.add_command(selftest)
