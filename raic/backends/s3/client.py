@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import cache
 from hashlib import md5
+from io import BytesIO
 from os import devnull
 from typing import Any
 
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 from raic.backends.s3.settings import DEFAULT_REGION, S3Credentials, S3Settings
@@ -20,6 +24,7 @@ def make_client(settings: S3Settings, credentials: S3Credentials | None) -> Any:
     """
     ambient = credentials is None
     session = Session(session_vars=None if ambient else _NOTHING_AMBIENT)
+    session.register_component("data_loader", _descriptions())
     known = {}
     if credentials is not None:
         known = {
@@ -37,7 +42,8 @@ def make_client(settings: S3Settings, credentials: S3Credentials | None) -> Any:
     )
     events = client.meta.events
     events.register_last("before-parameter-build.s3", _stay_in_region)
-    events.register_last("before-call.s3.DeleteObjects", _add_md5)
+    events.register_last("before-call.s3", _send_at_once)
+    events.register_last("before-sign.s3.DeleteObjects", _add_md5)
     return client
 
 
@@ -48,6 +54,12 @@ _NOTHING_AMBIENT = {
     "region": (None, None, None, None),
 }
 """Session variables that neither the environment nor the operator's own files can set."""
+
+
+@cache
+def _descriptions() -> Loader:
+    """The descriptions of services, read once for all clients."""
+    return create_loader()
 
 
 def _config(settings: S3Settings, ambient: bool) -> Config:
@@ -73,11 +85,22 @@ def _stay_in_region(context: dict[str, Any], **_: Any) -> None:
     context.setdefault("s3_redirect", {})["redirected"] = True
 
 
-def _add_md5(params: dict[str, Any], **_: Any) -> None:
+def _send_at_once(params: dict[str, Any], **_: Any) -> None:
+    """Send a body with its headers and in one piece.
+
+    The SDK would wait for the service's leave first, which costs every write a round trip, or a
+    second where the service gives none, and then send blocks of 16 KiB.
+    """
+    params["headers"].pop("Expect", None)
+    body = params["body"]
+    if isinstance(body, BytesIO):
+        params["body"] = body.getvalue()
+
+
+def _add_md5(request: AWSRequest, **_: Any) -> None:
     """Batched deletes need a checksum; only this one is known to every service."""
-    headers = params["headers"]
-    for name in [name for name in headers if name.lower().startswith("x-amz-checksum-")]:
+    headers = request.headers
+    for name in [name for name in headers if "checksum" in name.lower()]:
         del headers[name]
-    headers.pop("x-amz-sdk-checksum-algorithm", None)
-    digest = md5(params["body"], usedforsecurity=False).digest()
+    digest = md5(request.data, usedforsecurity=False).digest()
     headers["Content-MD5"] = b64encode(digest).decode("ascii")

@@ -99,10 +99,10 @@ _ELSEWHERE = frozenset(
 _BY_STATUS = {
     401: _Meaning(AccessDenied, _SET),
     403: _BY_CODE["AccessDenied"],
-    404: _BY_CODE["404"],
     408: _Meaning(ProviderTimedOut),
     412: _Meaning(KeyTaken),
     429: _Meaning(ProviderBusy),
+    501: _Meaning(StorageUnusable, "the service does not know this request: use another one"),
     507: _Meaning(NoSpace),
 }
 
@@ -111,6 +111,8 @@ _CERTIFICATE = _Meaning(
     "name the certificate authority of {endpoint} by ca_bundle, or correct endpoint_url",
 )
 _NAMES = "check endpoint_url, region and the name service, or write addressing_style = path"
+_UNKNOWN = _Meaning(StorageUnusable, "look up this answer in the service's documentation")
+_NOT_S3 = _Meaning(StorageUnusable, "check endpoint_url: the answer was not S3's")
 _LOST = _Meaning(OutcomeUnknown)
 
 _OPENING = frozenset({"start", "renew_credentials"})
@@ -144,16 +146,30 @@ def translated(
         if found is None:
             return None
         meaning, detail, region = found, _described(error), ""
+    result = _made(meaning, name, settings, operation, detail, region)
+    if isinstance(result, ProviderBusy) and isinstance(error, sdk.ClientError):
+        result.retry_after = _retry_after(error)
+    return result
+
+
+def refused(
+    name: str, settings: S3Settings, operation: str, request: str, code: str
+) -> ProviderError:
+    """What S3's reason for refusing one part of a request means."""
+    meaning = _BY_CODE.get(code, _UNKNOWN)
+    return _made(meaning, name, settings, operation, f"{request}: {code}", "")
+
+
+def _made(
+    meaning: _Meaning, name: str, settings: S3Settings, operation: str, detail: str, region: str
+) -> ProviderError:
     remedy = meaning.remedy.format(
         name=name,
         container=settings.container,
         endpoint=settings.endpoint_url or "Amazon S3",
         region=region,
     )
-    result = meaning.kind(name, operation, detail, remedy)
-    if isinstance(result, ProviderBusy) and isinstance(error, sdk.ClientError):
-        result.retry_after = _retry_after(error)
-    return result
+    return meaning.kind(name, operation, detail, remedy)
 
 
 # Errors that the service answered with
@@ -168,12 +184,14 @@ def _answered(error: sdk.ClientError, operation: str) -> tuple[_Meaning, str]:
     if code in _ELSEWHERE or 300 <= status < 400:
         return (_REGION if _region(error) else _REDIRECT), detail
     known = _BY_CODE.get(code) or _BY_STATUS.get(status)
+    if code == "404" and error.operation_name != "HeadObject":
+        known = _NOT_S3  # which would say what is missing
     if known is not None:
         return known, detail
     if status >= 500:
         # The service may have done what it failed to say.
         return (_LOST if operation in WRITES else _Meaning(ProviderBusy)), detail
-    return _Meaning(StorageUnusable, "look up this answer in the service's documentation"), detail
+    return _UNKNOWN, detail
 
 
 def _headers(error: sdk.ClientError) -> dict[str, str]:
@@ -220,7 +238,6 @@ _BROKEN = (sdk.BotoCoreError, http.HTTPError, ResponseParserError, OSError)
 
 _UNANSWERED: tuple[tuple[tuple[type[Exception], ...], _Meaning], ...] = (
     ((ssl.SSLCertVerificationError,), _CERTIFICATE),
-    ((FileNotFoundError,), _Meaning(StorageUnusable, "correct ca_bundle: there is no such file")),
     ((gaierror,), _Meaning(ProviderUnreachable, _NAMES)),
     (_CREDENTIALS, _Meaning(AccessDenied, _SET)),
     (_SETTINGS, _Meaning(StorageUnusable, "correct container, region and addressing_style")),
@@ -242,7 +259,7 @@ def _unanswered(error: Exception, operation: str) -> _Meaning | None:
     if any(isinstance(link, sdk.ReadTimeoutError | http.ReadTimeoutError) for link in chain):
         return _Meaning(ProviderTimedOut)
     if isinstance(error, ResponseParserError):
-        return _Meaning(ProviderUnreachable, "check endpoint_url: the answer was not S3's")
+        return _NOT_S3
     return _Meaning(ProviderUnreachable)
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import md5
 from itertools import pairwise
+from ssl import create_default_context
 from threading import Lock
 from typing import Any
 from uuid import uuid4
 
 from attrs import frozen
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from raic.backends.blockingstore import UNLIMITED, Body
 from raic.backends.keys import is_key
 from raic.backends.s3.body import NoBody, checked_body
 from raic.backends.s3.client import make_client
-from raic.backends.s3.errors import code_of, is_refusal, status_of, translated
+from raic.backends.s3.errors import code_of, is_refusal, refused, status_of, translated
 from raic.backends.s3.settings import S3Credentials, S3Settings
-from raic.errors import KeyTaken, ObjectNotFound, ProviderError, StorageUnusable
+from raic.errors import KeyTaken, ProviderError, StorageUnusable
 from raic.values import ListedObject, ObjectPage, Space
 
 PAGE_OBJECTS = 1000
@@ -56,6 +57,7 @@ class S3Store:
 
     def open(self) -> None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        self._check_ca_bundle()
         self._used = self._credentials()
         self._client = make_client(self._settings, self._used)
         self.list_page("", None)
@@ -63,12 +65,14 @@ class S3Store:
         self.put("start", key, data)
         try:
             whole = self._has(key, data)
-        except ObjectNotFound:
+        except ClientError as error:
+            if code_of(error) != "NoSuchKey":
+                raise
             whole = False
-        refused = self.delete([key])
-        if not whole or refused:
-            what = "deleted" if whole else "read back"
-            raise StorageUnusable(self._name, "start", f"a new object could not be {what}")
+        for code in self._delete_batch([key]).values():
+            raise refused(self._name, self._settings, "start", "DeleteObjects", code)
+        if not whole:
+            raise StorageUnusable(self._name, "start", "a new object could not be read back")
 
     def close(self) -> None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
@@ -79,6 +83,15 @@ class S3Store:
     def renew_credentials(self) -> bool:
         """Ask for the credentials again; returns whether they are others."""
         return self._renewed(self._client)
+
+    def _check_ca_bundle(self) -> None:
+        path = self._settings.ca_bundle
+        try:
+            if path is not None:
+                create_default_context(cafile=path)
+        except OSError as error:
+            detail = f"{path} cannot be used as a file of certificates: {error}"
+            raise StorageUnusable(self._name, "start", detail, "correct ca_bundle") from error
 
     # Writing
 
@@ -123,8 +136,10 @@ class S3Store:
             if not (again and code_of(error) == "NoSuchUpload"):
                 raise
             taken = True
-        if taken and not self._is_ours(upload, receipts, again):
-            raise KeyTaken(self._name, "finish", f"{upload.key} names another object")
+        if taken:
+            if not self._is_ours(upload, receipts, again):
+                raise KeyTaken(self._name, "finish", f"{upload.key} names another object")
+            self._abort(self._full(upload.key), upload.upload_id)
         self._running.discard(upload.upload_id)
 
     def discard_parts(self, upload: Parts) -> None:
@@ -148,8 +163,7 @@ class S3Store:
             self._conditional = False
             answer = self._call(request, Key=self._full(key), **params)
         if "ETag" not in answer:
-            detail = "the answer to a write was not S3's"
-            raise StorageUnusable(self._name, request, detail, "check endpoint_url")
+            raise self._not_s3("put_object")
         return False
 
     def _has(self, key: str, data: bytes | bytearray) -> bool:
@@ -201,11 +215,15 @@ class S3Store:
         answer = self._call(
             "list_objects_v2", Prefix=self._full(prefix), MaxKeys=PAGE_OBJECTS, **after
         )
+        if "Name" not in answer:
+            raise self._not_s3("list_objects")
         skip = len(self._settings.prefix)
         found = [
             ListedObject(line["Key"][skip:], line["Size"]) for line in answer.get("Contents", ())
         ]
-        keys = [token or "", *(line.key for line in found)]
+        keys = [line.key for line in found]
+        if token is not None:
+            keys.insert(0, token)
         if any(earlier >= later for earlier, later in pairwise(keys)):
             detail = "the listing is not in the order of keys, or begins anew on every page"
             remedy = "use another service or container: this kind is not supported"
@@ -226,19 +244,20 @@ class S3Store:
     def delete(self, keys: Sequence[str]) -> frozenset[str]:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
         failed: set[str] = set()
-        failure: ClientError | None = None
+        failure: Exception | None = None
         for at in range(0, len(keys), DELETED_AT_ONCE):
             batch = keys[at : at + DELETED_AT_ONCE]
             try:
-                failed |= self._delete_batch(batch)
-            except ClientError as error:
+                failed.update(self._delete_batch(batch))
+            except (ClientError, BotoCoreError) as error:
                 failure = error
                 failed.update(batch)
         if failure is not None and len(failed) == len(keys):
             raise failure
         return frozenset(failed)
 
-    def _delete_batch(self, keys: Sequence[str]) -> set[str]:
+    def _delete_batch(self, keys: Sequence[str]) -> dict[str, str]:
+        """Delete some; returns those that could not be, each with S3's reason."""
         if self._batches:
             wanted = {"Objects": [{"Key": self._full(key)} for key in keys], "Quiet": True}
             try:
@@ -249,11 +268,20 @@ class S3Store:
                 self._batches = False
             else:
                 skip = len(self._settings.prefix)
-                errors = answer.get("Errors", ())
-                return {e["Key"][skip:] for e in errors if e.get("Code") != "NoSuchKey"}
+                codes = {e["Key"][skip:]: e.get("Code", "") for e in answer.get("Errors", ())}
+                return {key: code for key, code in codes.items() if code != "NoSuchKey"}
+        return self._delete_singly(keys)
+
+    def _delete_singly(self, keys: Sequence[str]) -> dict[str, str]:
+        failed: dict[str, str] = {}
         for key in keys:
-            self._call("delete_object", Key=self._full(key))
-        return set()
+            try:
+                self._call("delete_object", Key=self._full(key))
+            except ClientError as error:
+                failed[key] = code_of(error)
+                if len(failed) == len(keys):
+                    raise
+        return failed
 
     def clear_interrupted(self, prefix: str) -> int:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
@@ -284,6 +312,11 @@ class S3Store:
     def translated(self, operation: str, error: Exception) -> ProviderError | None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
         return translated(self._name, self._settings, operation, error)
+
+    def _not_s3(self, operation: str) -> ProviderError:
+        detail = "something that is not S3 answered"
+        remedy = "check endpoint_url, and whether the network wants a log-in first"
+        return StorageUnusable(self._name, operation, detail, remedy)
 
     def _full(self, key: str) -> str:
         return self._settings.prefix + key
