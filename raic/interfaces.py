@@ -220,6 +220,15 @@ class IIndex(Interface):
     def was_clean() -> bool:
         """Whether the process that had the index before this one closed it."""
 
+    def epoch() -> int:
+        """The epoch of the versions that are given now."""
+
+    def raise_epoch(epoch: int) -> Deferred[None]:
+        """Give versions of this epoch from now on; never lowers it.
+
+        :return: fires when that is durable; until then versions of the old epoch are given.
+        """
+
     # Looking things up
 
     def get_bucket(storage_index: bytes) -> Deferred[Mapping[int, StoredShare]]:

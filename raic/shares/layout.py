@@ -28,6 +28,7 @@ from raic.values import Chunk, Inline, Lease, SlotShare, Version
 
 SHARE_MAGIC = b"RAICshr1"
 SLOT_MAGIC = b"RAICslt1"
+CLAIM_MAGIC = b"RAICclm1"
 MAX_HEADER_BYTES = 16 * 1024 * 1024
 
 _FRAME = Struct(f">8sII{KEY_ID_BYTES}s{NONCE_BYTES}s")
@@ -75,7 +76,7 @@ def header_length(key: str, frame: bytes) -> int:
     if len(frame) < FRAME_BYTES:
         raise _corrupt(key, "it is shorter than a header")
     magic, length, open_length, _, _ = _FRAME.unpack_from(frame)
-    if magic not in (SHARE_MAGIC, SLOT_MAGIC):
+    if magic not in (SHARE_MAGIC, SLOT_MAGIC, CLAIM_MAGIC):
         raise _corrupt(key, "it does not begin with a known magic")
     if not FRAME_BYTES + open_length + TAG_BYTES <= length <= MAX_HEADER_BYTES:
         raise _corrupt(key, "its header length is impossible")
@@ -104,11 +105,30 @@ def read_header(key: str, magic: bytes, data: bytes, sealer: Sealer) -> Header:
         raise _corrupt(key, f"its header is not CBOR: {error}") from error
 
 
+def read_open_part(key: str, data: bytes) -> Mapping[str, Any]:
+    """What a header says to everybody, also to those who cannot tell whether it is true.
+
+    :param data: the object's beginning, at least the whole header.
+    :raises ObjectCorrupt: it is not a header.
+    """
+    length = header_length(key, data)
+    if len(data) < length:
+        raise _corrupt(key, "its header is cut short")
+    open_length = int(_FRAME.unpack_from(data)[2])
+    try:
+        said = cbor2.loads(data[FRAME_BYTES : FRAME_BYTES + open_length])
+    except (cbor2.CBORDecodeError, ValueError) as error:
+        raise _corrupt(key, f"its header is not CBOR: {error}") from error
+    if not isinstance(said, Mapping):
+        raise _corrupt(key, "its open part is not a map")
+    return cast(Mapping[str, Any], said)
+
+
 def _corrupt(key: str, detail: str) -> ObjectCorrupt:
     return ObjectCorrupt("objects", "read_header", f"{key}: {detail}")
 
 
-# The parts of the two kinds of header.
+# The parts of the three kinds of header.
 
 
 def share_header(
@@ -147,6 +167,12 @@ def slot_header(
         "leases": _leases_out(leases),
     }
     return UnsealedHeader(SLOT_MAGIC, open_part, sealed_part)
+
+
+def claim_header(server_id: str, epoch: int, created: int, host: str, place: str) -> UnsealedHeader:
+    """The header of a claim, which is all of it."""
+    open_part = {"server-id": server_id, "epoch": epoch, "created": created, "host": host}
+    return UnsealedHeader(CLAIM_MAGIC, open_part, {"place": place})
 
 
 def manifest_entry(share: SlotShare) -> list[object]:

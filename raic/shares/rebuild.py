@@ -9,7 +9,17 @@ from twisted.internet.interfaces import IReactorTime
 
 from raic.deferreds import async_to_deferred
 from raic.interfaces import IIndex, IStorageProvider
-from raic.shares.keys import CHUNKS, SHARES, SLOTS, ShareKey, VersionKey, parse_key
+from raic.shares.keys import (
+    CHUNKS,
+    CLAIMS,
+    HIGHEST_EPOCH,
+    SHARES,
+    SLOTS,
+    ShareKey,
+    VersionKey,
+    parse_claim_key,
+    parse_key,
+)
 from raic.shares.listing import in_parallel, pages
 from raic.shares.recovery import FoundShare, Recovery, Unusable
 from raic.shares.sealing import Sealer
@@ -17,9 +27,6 @@ from raic.values import Lease, ListedObject, SlotVersion
 
 SHOWN_PROBLEMS = 1000
 """How many problems a report spells out."""
-
-HIGHEST_EPOCH = 2**32
-"""No node comes near it: a key with a higher epoch was not made by one."""
 
 
 @frozen
@@ -48,7 +55,7 @@ class RebuildReport:
 
 @async_to_deferred
 async def highest_epoch(provider: IStorageProvider) -> int:
-    """The highest epoch that any key carries; 0 when none does.
+    """The highest epoch that any key carries, claims' too; 0 when none does.
 
     The index to rebuild into must be created with a higher one, so that everything written from
     then on is newer than everything there.
@@ -62,6 +69,9 @@ async def highest_epoch(provider: IStorageProvider) -> int:
                 key = parse_key(listed.key)
                 if isinstance(key, VersionKey) and key.version.epoch <= HIGHEST_EPOCH:
                     highest = max(highest, key.version.epoch)
+    async for page in pages(provider, CLAIMS):
+        claims = filter(None, (parse_claim_key(listed.key) for listed in page))
+        highest = max(highest, *(claim.epoch for claim in claims), 0)
     return highest
 
 

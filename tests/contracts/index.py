@@ -143,6 +143,7 @@ class IndexContract(Driven):
             index.next_garbage(NOW, 1),
             index.settle_garbage([]),
             index.load([], []),
+            index.raise_epoch(99),
         ]
         for call in calls:
             await self.refused(call, IndexStopped)
@@ -157,6 +158,27 @@ class IndexContract(Driven):
         await self.kill()
         versions += [self.index.next_version() for _ in range(50)]
         self.assertEqual(versions, sorted(set(versions)))
+
+    @driven
+    async def test_a_raised_epoch_outlives_a_kill_and_versions_rise(self) -> None:
+        before = self.index.next_version()
+        raised = self.index.epoch() + 5
+        self.assertEqual(before.epoch, raised - 5)
+        await self.index.raise_epoch(raised)
+        versions = [before, self.index.next_version()]
+        self.assertEqual((self.index.epoch(), versions[1].epoch), (raised, raised))
+        await self.kill()
+        self.assertEqual(self.index.epoch(), raised)
+        versions += [self.index.next_version() for _ in range(50)]
+        self.assertEqual(versions, sorted(set(versions)))
+
+    @driven
+    async def test_an_epoch_is_never_lowered(self) -> None:
+        await self.index.raise_epoch(7)
+        await self.index.raise_epoch(3)
+        self.assertEqual(self.index.epoch(), 7)
+        await self.restart()
+        self.assertEqual(self.index.next_version().epoch, 7)
 
     # Intents
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from raic.errors import BadWriteEnabler, IndexFull
-from raic.shares.keys import SLOTS, ChunkKey, VersionKey
+from raic.shares.ages import UNKNOWN_SECONDS
+from raic.shares.keys import SLOTS, ChunkKey, ClaimKey, VersionKey
 from raic.shares.layout import share_header
 from raic.shares.orphans import find_orphans
 from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
@@ -197,3 +198,18 @@ class VersionTests(RebuildTestCase):
             key = kind(INDEX_A, Version(epoch, 1), txn, 1)
             self.successResultOf(self.remote.put_object(str(key), b"x"))
         self.assertEqual(self.successResultOf(highest_epoch(self.remote)), 17)
+
+    def test_the_highest_epoch_may_be_that_of_a_claim(self) -> None:
+        for epoch in (3, 20, 4, 2**32 + 1):
+            self.successResultOf(self.remote.put_object(str(ClaimKey(epoch, "a" * 26, 1)), b"x"))
+        self.successResultOf(self.remote.put_object("claims/99.other", b"x"))
+        self.assertEqual(self.successResultOf(highest_epoch(self.remote)), 20)
+
+    def test_claims_are_neither_shares_nor_orphans(self) -> None:
+        claim = str(ClaimKey(3, "a" * 26, 1))
+        self.successResultOf(self.remote.put_object(claim, b"x"))
+        self.assertEqual(self.rebuild().problem_count, 0)
+        self.successResultOf(find_orphans(self.remote, self.index, self.clock))
+        self.clock.advance(2 * UNKNOWN_SECONDS)
+        due = self.index.next_garbage(int(self.clock.seconds()), 10)
+        self.assertEqual(self.successResultOf(due), ())

@@ -224,6 +224,11 @@ def extend_counters(execute: Execute, block: int) -> int:
     return int(execute("SELECT counter FROM meta").fetchone()[0])
 
 
+def raise_epoch(execute: Execute, epoch: int) -> None:
+    """Have later versions be of a higher epoch."""
+    execute("UPDATE meta SET epoch = max(epoch, ?)", (epoch,))
+
+
 @frozen
 class Begun:
     """What a process learns as it takes the index over.

@@ -140,6 +140,18 @@ class SQLiteIndex:
         """See :class:`raic.interfaces.IIndex`."""
         return self._clean
 
+    def epoch(self) -> int:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._epoch
+
+    def raise_epoch(self, epoch: int) -> Deferred[None]:
+        """See :class:`raic.interfaces.IIndex`."""
+
+        def raised(_: None) -> None:
+            self._epoch = max(self._epoch, epoch)
+
+        return self._writer.submit(operations.raise_epoch, epoch).addCallback(raised)
+
     # Looking things up
 
     def get_bucket(self, storage_index: bytes) -> Deferred[Mapping[int, StoredShare]]:
