@@ -99,25 +99,28 @@ class Container:
 
     def _delete_batch(self, names: Sequence[str]) -> set[str] | None:
         """:return: what could not be deleted; None where there is no such request."""
-        lines = "\n".join(self.path(name) for name in names).encode("ascii")
-        headers = {"Content-Type": "text/plain", **_JSON}
-        statuses = (200, 204, 202, 400, 404, 405, 501)
-        for attempt in range(2):
-            answer = self._account.ask(
-                "POST", "", statuses, params={"bulk-delete": ""}, headers=headers, data=lines
-            )
-            report = _report(answer.content) if answer.status_code == 200 else {}
-            if "Number Deleted" not in report:
-                self._bulk = False
-                return None
-            if _status(report, 200) == 401 and not attempt:
-                # The token was good enough for the batch, but not for what is in it.
-                self._account.sign_in_anew()
+        report = self._bulk_report(names)
+        if _status(report, 200) == 401:
+            # The token was good enough for the batch, but no longer for what is in it.
+            self._account.sign_in_anew()
+            report = self._bulk_report(names)
+        if "Number Deleted" not in report:
+            self._bulk = False
+            return None
         errors = report.get("Errors", [])
         if errors and len(errors) == len(names):
             raise Refused("POST bulk-delete", _status(report, 500), str(errors[0]))
         skip = len(f"/{self.name}/")
         return {unquote(name)[skip:] for name, status in errors if not status.startswith("404")}
+
+    def _bulk_report(self, names: Sequence[str]) -> dict[str, Any]:
+        lines = "\n".join(self.path(name) for name in names).encode("ascii")
+        headers = {"Content-Type": "text/plain", **_JSON}
+        statuses = (200, 202, 204, 400, 404, 405, 501)
+        answer = self._account.ask(
+            "POST", "", statuses, params={"bulk-delete": ""}, headers=headers, data=lines
+        )
+        return _report(answer.content) if answer.status_code == 200 else {}
 
     def _delete_each(self, names: Collection[str]) -> set[str]:
         failed: set[str] = set()

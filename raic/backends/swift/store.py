@@ -59,6 +59,7 @@ class SwiftStore:
         self._container = Container(self.account, settings.container, page)
         self._running: set[str] = set()
         self._large = LargeKeys()
+        self._makes_large = False  # not known yet
 
     def open(self) -> None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
@@ -116,7 +117,22 @@ class SwiftStore:
         status = self._create("finish", upload.key, data=dumps(manifest).encode(), params=params)
         if status == 412 and not self._is_same(upload, receipts):
             raise KeyTaken(self._name, "finish", f"{upload.key} names another object")
+        if status == 201:
+            self._must_be_large(upload.key)
         self._running.discard(upload.id)
+
+    def _must_be_large(self, key: str) -> None:
+        """A service without large objects takes the list of segments for the object itself."""
+        if self._makes_large:
+            return
+        path = self._path(key)
+        with closing(self.account.ask("HEAD", path, (200, 204))) as answer:
+            self._makes_large = "x-static-large-object" in answer.headers
+        if not self._makes_large:
+            self.account.ask("DELETE", path, (204, 404)).close()
+            detail = "the service has no static large objects"
+            remedy = "ask its operator for them, or raise part_size above the largest share"
+            raise StorageUnusable(self._name, "finish", detail, remedy)
 
     def discard_parts(self, upload: LargeUpload) -> None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
