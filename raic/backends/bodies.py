@@ -23,6 +23,8 @@ def read_fully(body: Body, name: str, operation: str) -> bytes:
 
 
 def _read(body: Body, size: int, name: str, operation: str) -> bytes:
+    if not size:
+        return b""
     piece = body.read(size)
     if len(piece) == size:
         return piece
@@ -104,7 +106,7 @@ class BodyReader:
             )
             self._left = self._body.length
         size = min(size, self._left)
-        piece = _read(self._body, size, self._name, "stream_object") if size else b""
+        piece = _read(self._body, size, self._name, "stream_object")
         self._left -= size
         self._brought = True
         return piece
