@@ -360,8 +360,8 @@ class StreamTests(HeldCase):
         self.assertEqual(len(self.store.bodies), 3)
 
     def test_a_body_that_brings_nothing_is_a_failure(self) -> None:
-        for cuts in ([0], [MIB, 0]):
-            self.store.cuts = cuts
+        for cuts in ((0,), (MIB, 0)):
+            self.store.cuts = list(cuts)
             collector = Collector()
             streaming = self.stream(collector)
             self.workers.run_all()

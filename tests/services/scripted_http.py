@@ -96,6 +96,8 @@ class ScriptedServer:
 
 
 class _Connection(Protocol):
+    transport: Any  # a stream's, of TCP or TLS
+
     def __init__(self, server: ScriptedServer) -> None:
         self._server = server
         self._received = b""
@@ -109,7 +111,6 @@ class _Connection(Protocol):
         self._gone.callback(None)
 
     def drop(self) -> Deferred[None]:
-        assert self.transport is not None
         self.transport.abortConnection()
         return self._gone
 
@@ -134,7 +135,6 @@ class _Connection(Protocol):
         )
 
     def _send(self, method: str, answer: Answer) -> None:
-        assert self.transport is not None
         if not answer.silent:
             length = len(answer.body) if answer.announced is None else answer.announced
             lines = [f"HTTP/1.1 {answer.status} Scripted", f"Content-Length: {length}"]
@@ -148,7 +148,6 @@ class _Connection(Protocol):
 
     def _reset(self) -> None:
         """Reset the connection once what was written has gone out."""
-        assert self.transport is not None
         producer = _AfterFlush(self.transport)
         self.transport.registerProducer(producer, False)
 
