@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from time import monotonic
@@ -48,6 +49,12 @@ class Command(SynchronousTestCase):
         self.assertFalse(Path("made").exists())
 
     def test_it_has_no_input(self) -> None:
+        Path("typed").write_text("what was typed")
+        before = os.dup(0)
+        self.addCleanup(os.close, before)
+        self.addCleanup(os.dup2, before, 0)
+        with Path("typed").open() as typed:
+            os.dup2(typed.fileno(), 0)
         program = "import sys; print('access_key_id=[' + sys.stdin.read() + ']')"
         self.assertEqual(self.python(program), {"access_key_id": Secret("[]")})
 
