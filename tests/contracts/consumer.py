@@ -70,6 +70,11 @@ class Collector:
             self.paused = False
             self._producer.resumeProducing()
 
+    def pause(self) -> None:
+        """Want nothing for now."""
+        if not self.paused and self._producer is not None:
+            self._pause(self._producer)
+
     def stop(self) -> None:
         """Want no more."""
         if self._producer is not None:

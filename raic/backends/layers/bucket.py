@@ -19,6 +19,7 @@ class TokenBucket:
 
     :param rate: tokens a second.
     :param burst: how many tokens gather while none is wanted.
+    :ivar expected: how many tokens somebody has yet to ask for, who was told how long it takes.
     """
 
     def __init__(self, clock: IReactorTime, rate: float, burst: float) -> None:
@@ -26,6 +27,7 @@ class TokenBucket:
             raise ValueError("a rate and a burst are more than nothing")
         self.rate = rate
         self.burst = burst
+        self.expected = 0.0
         self._clock = clock
         self._level = burst
         self._updated = clock.seconds()
@@ -72,7 +74,7 @@ class TokenBucket:
     def seconds_until(self, amount: float) -> float:
         """In how many seconds so many tokens will have been given out to who asks now."""
         self._fill()
-        return max(0.0, self._wanted + amount - self._level) / self.rate
+        return max(0.0, self._wanted + self.expected + amount - self._level) / self.rate
 
     def refuse(self, error: Exception) -> None:
         """Let all who wait fail."""

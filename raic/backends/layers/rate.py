@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -143,18 +143,30 @@ class RateLayer(CallLayer):
         size: int,
         make: Callable[[], Deferred[T]],
     ) -> T:
-        # Others that came later take their turns between the slices.
-        latest = self._clock.seconds() + self._patience
         try:
             if requests is not None:
                 await requests.take(1)
-            for source, amount in slices(bucket, size):
-                await source.take(amount)
-                if self._clock.seconds() > latest:
-                    raise self._too_long(operation, f"no turn within {self._patience:g} seconds")
+            if bucket is not None:
+                await self._take_slices(operation, bucket, size)
         except CancelledError:
             raise self._too_long(operation, "not waited for") from None
         return await make()
+
+    async def _take_slices(self, operation: str, bucket: TokenBucket, size: int) -> None:
+        # Others that come later take their turns between the slices.
+        latest = self._clock.seconds() + self._patience
+        left = size
+        bucket.expected += left
+        try:
+            while left:
+                amount = min(slice_size(bucket), left)
+                bucket.expected -= amount
+                left -= amount
+                await bucket.take(amount)
+                if self._clock.seconds() > latest:
+                    raise self._too_long(operation, f"no turn within {self._patience:g} seconds")
+        finally:
+            bucket.expected -= left
 
     def _too_long(self, operation: str, why: str) -> QueueTooLong:
         return QueueTooLong(self.name, operation, why)
@@ -269,13 +281,6 @@ class PacedStream(Relay):
 def slice_size(bucket: TokenBucket) -> int:
     """How many bytes pass at once."""
     return int(bucket.burst / _BURST_SLICES)
-
-
-def slices(bucket: TokenBucket | None, size: int) -> Iterator[tuple[TokenBucket, int]]:
-    """What to take, one after the other, for so many bytes; nothing from no bucket."""
-    if bucket is not None:
-        for at in range(0, size, slice_size(bucket)):
-            yield bucket, min(slice_size(bucket), size - at)
 
 
 def _byte_bucket(clock: IReactorTime, rate: float | None) -> TokenBucket | None:

@@ -136,7 +136,7 @@ class ResumedStream(Relay):
 
     def begin(self) -> Deferred[int]:
         """See :meth:`raic.interfaces.IStorageProvider.stream_object`."""
-        self._attempt(self._open())
+        self._wait_for(self._open())
         return self._done
 
     def give_up(self, error: Exception) -> None:
@@ -156,11 +156,11 @@ class ResumedStream(Relay):
         super().resumeProducing()
 
     def _open(self) -> Deferred[int]:
+        self._attempts += 1
         at = self.delivered
         return self._inner.stream_object(self._key, self._offset + at, self._length - at, self)
 
-    def _attempt(self, streaming: Deferred[int]) -> None:
-        self._attempts += 1
+    def _wait_for(self, streaming: Deferred[int]) -> None:
         self._streaming = streaming
         streaming.addCallbacks(lambda _: self._finish(self.delivered), self._failed)
 
@@ -181,7 +181,7 @@ class ResumedStream(Relay):
     def _resume(self) -> None:
         self._retries.wakes(self)
         self._timer = None
-        self._attempt(maybeDeferred(self._open))
+        self._wait_for(maybeDeferred(self._open))
 
     def _ending(self) -> None:
         self._retries.wakes(self)

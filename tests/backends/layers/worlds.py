@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.faults import FaultPlan
 from raic.backends.faulty import FaultyProvider
 from raic.backends.layers.forwarding import ForwardingProvider
+from raic.backends.layers.relay import Relay
 from raic.backends.memory import MemoryProvider
+from raic.errors import ProviderUnreachable
 from raic.interfaces import IStorageProvider
 from tests.contracts.driving import Driven
 
 T = TypeVar("T")
 
-SECOND_AT_MOST = 100_000
+STEPS_AT_MOST = 100_000
 """How long a test lets its clock run, in steps."""
 
 
@@ -49,7 +53,7 @@ class Clocked(Driven):
 
     def drive(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> Deferred[None] | None:
         running = Deferred.fromCoroutine(coroutine)
-        for _ in range(SECOND_AT_MOST):
+        for _ in range(STEPS_AT_MOST):
             if running.called:
                 break
             self.clock.advance(self.step)
@@ -93,3 +97,49 @@ class LayerCase(SynchronousTestCase):
     def pass_time(self, seconds: float, step: float = 0.05) -> None:
         """Let the clock go on in small steps."""
         self.clock.pump([step] * round(seconds / step))
+
+
+class StreamsThatBreak(ForwardingProvider):
+    """A provider whose streams break off.
+
+    :ivar after: after how many pieces the next streams do.
+    :ivar offsets: where the streams began.
+    """
+
+    def __init__(self, inner: IStorageProvider) -> None:
+        super().__init__(inner)
+        self.after: list[int] = []
+        self.offsets: list[int] = []
+
+    def stream_object(
+        self, key: str, offset: int, length: int, consumer: IConsumer
+    ) -> Deferred[int]:
+        self.offsets.append(offset)
+        stream = super().stream_object
+        if not self.after:
+            return stream(key, offset, length, consumer)
+        pieces = self.after.pop(0)
+        if not pieces:
+            return fail(broken(self.name))
+        breaking = _Breaking(self.name, consumer, pieces)
+        return breaking.begin(partial(stream, key, offset, length))
+
+
+class _Breaking(Relay):
+    def __init__(self, name: str, consumer: IConsumer, pieces: int) -> None:
+        super().__init__(consumer)
+        self._name = name
+        self._pieces = pieces
+
+    def begin(self, stream: Callable[[IConsumer], Deferred[int]]) -> Deferred[int]:
+        return self._follow(stream(self))
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self._pieces -= 1
+        if not self._pieces:
+            self._finish(broken(self._name))
+
+
+def broken(name: str) -> ProviderUnreachable:
+    return ProviderUnreachable(name, "stream_object", "the connection broke")

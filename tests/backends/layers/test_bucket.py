@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from raic.backends.layers.bucket import TokenBucket
+from raic.errors import StorageUnusable
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("take"), st.floats(0.1, 10)),
+        st.tuples(st.just("take now"), st.floats(0.1, 10)),
+        st.tuples(st.just("wait"), st.floats(0, 5)),
+        st.tuples(st.just("cancel"), st.integers(0, 5)),
+    ),
+    max_size=40,
+)
+
+
+class TokenBucketTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    @given(st.floats(0.5, 20), STEPS)
+    def test_no_more_than_the_rate_and_one_burst_is_ever_given_out(
+        self, rate: float, steps: list[tuple[str, float]]
+    ) -> None:
+        clock = Clock()
+        bucket = TokenBucket(clock, rate, 10)
+        given_out: list[tuple[float, float]] = []
+        waiting: list[tuple[int, Deferred[None]]] = []
+        order: list[int] = []
+        number = 0
+        for step, amount in steps:
+            if step == "take":
+                number += 1
+                taking = bucket.take(amount)
+
+                def note(_: None, amount: float = amount, number: int = number) -> None:
+                    given_out.append((clock.seconds(), amount))
+                    order.append(number)
+
+                taking.addCallbacks(note, lambda _: None)
+                waiting.append((number, taking))
+            elif step == "take now":
+                if bucket.take_now(amount):
+                    given_out.append((clock.seconds(), amount))
+            elif step == "cancel" and int(amount) < len(waiting):
+                waiting.pop(int(amount))[1].cancel()
+            elif step == "wait":
+                clock.pump([amount / 7] * 7)
+        for begin, _ in given_out:
+            for end in {time for time, _ in given_out if time >= begin}:
+                total = sum(amount for time, amount in given_out if begin <= time <= end)
+                assert total <= 10 + rate * (end - begin) + 0.001
+        assert order == sorted(order)
+        clock.pump([5] * 200)
+        assert all(taking.called for _, taking in waiting), "somebody waits for ever"
+        assert clock.getDelayedCalls() == []
+
+    def test_says_how_long_it_takes(self) -> None:
+        bucket = TokenBucket(self.clock, 2, 4)
+        self.assertEqual(bucket.seconds_until(4), 0)
+        self.successResultOf(bucket.take(4))
+        self.assertEqual(bucket.seconds_until(1), 0.5)
+        taking = bucket.take(4)
+        self.assertEqual(bucket.seconds_until(1), 2.5)
+        self.clock.advance(2)
+        self.successResultOf(taking)
+        self.assertEqual(bucket.seconds_until(1), 0.5)
+
+    def test_what_is_given_back_serves_the_next(self) -> None:
+        bucket = TokenBucket(self.clock, 1, 4)
+        self.successResultOf(bucket.take(4))
+        taking = bucket.take(3)
+        bucket.give_back(3)
+        self.clock.advance(0)
+        self.successResultOf(taking)
+        bucket.give_back(100)
+        self.assertFalse(bucket.take_now(5))
+
+    def test_who_waits_can_be_refused(self) -> None:
+        bucket = TokenBucket(self.clock, 1, 4)
+        self.successResultOf(bucket.take(4))
+        taking = [bucket.take(1), bucket.take(1)]
+        bucket.refuse(StorageUnusable("cloud", "stop", "stopped"))
+        for taken in taking:
+            self.failureResultOf(taken, StorageUnusable)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(bucket.seconds_until(1), 1)
+
+    def test_what_can_never_be_had_is_refused(self) -> None:
+        self.assertRaises(ValueError, TokenBucket(self.clock, 1, 4).take, 5)
+        self.assertRaises(ValueError, TokenBucket, self.clock, 0, 4)
+        self.assertRaises(ValueError, TokenBucket, self.clock, 1, 0)

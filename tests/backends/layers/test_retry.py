@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from raic.backends.layers.retries import RetryPolicy
+from raic.backends.layers.retry import RetryLayer
+from raic.errors import (
+    AccessDenied,
+    CircuitOpen,
+    NoSpace,
+    ObjectNotFound,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderTimedOut,
+    ProviderUnreachable,
+    QueueTooLong,
+    StorageUnusable,
+)
+from tests.backends.layers.worlds import LayerCase, StreamsThatBreak
+from tests.contracts.consumer import Collector
+from tests.contracts.provider import KEY, TEN, pattern
+
+
+class RetryCase(LayerCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.layer = RetryLayer(self.leaf, self.clock, self.random)
+
+    def read(self) -> Deferred[bytes]:
+        return self.layer.get_object(KEY, 0, 10)
+
+
+class RepeatedCallTests(RetryCase):
+    def test_a_call_that_fails_for_a_while_succeeds(self) -> None:
+        self.put(KEY, TEN)
+        calls: tuple[tuple[str, Any], ...] = (
+            ("put_object", lambda: self.layer.put_object(KEY, TEN)),
+            ("get_object", self.read),
+            ("list_objects", lambda: self.layer.list_objects("", None)),
+            ("delete_objects", lambda: self.layer.delete_objects([])),
+            ("get_space", self.layer.get_space),
+            ("stream_object", lambda: self.layer.stream_object(KEY, 0, 10, Collector())),
+        )
+        for operation, call in calls:
+            for kind in (ProviderUnreachable, ProviderTimedOut, ProviderBusy):
+                self.plan.fail(operation, kind)
+                calling = call()
+                self.assertNoResult(calling)
+                self.pass_time(1)
+                self.successResultOf(calling)
+            for _ in range(30):  # earn the tokens
+                self.successResultOf(self.layer.get_space())
+        self.assertEqual(self.layer.retries, 18)
+
+    def test_pauses_are_random_and_grow_up_to_a_limit(self) -> None:
+        policy = RetryPolicy(attempts=10, first_pause=1.0, longest_pause=4.0, budget=1000.0)
+        self.layer = RetryLayer(self.leaf, self.clock, self.random, policy)
+        self.plan.fail("get_space", times=9)
+        began = self.clock.seconds()
+        times = []
+        calling = self.layer.get_space()
+        while not calling.called:
+            pause = self.clock.getDelayedCalls()[0].getTime() - self.clock.seconds()
+            times.append(pause)
+            self.clock.advance(pause)
+        self.successResultOf(calling)
+        self.assertEqual(len(times), 9)
+        for number, pause in enumerate(times):
+            self.assertLessEqual(pause, min(4.0, 2.0**number))
+        self.assertEqual(len(set(times)), 9)
+        self.assertGreater(self.clock.seconds() - began, 4.0)
+
+    def test_what_cannot_be_helped_is_not_repeated(self) -> None:
+        for kind in (
+            *(NoSpace, AccessDenied, ObjectNotFound, StorageUnusable),
+            *(CircuitOpen, QueueTooLong),
+        ):
+            self.plan.fail("put_object", kind)
+            self.failureResultOf(self.layer.put_object(KEY, TEN), kind)
+        self.assertEqual(self.layer.retries, 0)
+
+    def test_a_provider_that_asks_for_time_gets_it(self) -> None:
+        self.plan.fail("get_object", busy_for(7.0))
+        self.put(KEY, TEN)
+        reading = self.read()
+        self.pass_time(6.9)
+        self.assertNoResult(reading)
+        self.pass_time(0.5)
+        self.assertEqual(self.successResultOf(reading), TEN)
+
+    def test_a_provider_that_asks_for_more_time_than_there_is_gets_no_retry(self) -> None:
+        self.plan.fail("get_object", busy_for(60.0))
+        self.failureResultOf(self.read(), ProviderBusy)
+
+    def test_attempts_are_numbered(self) -> None:
+        self.plan.fail("get_object", times=None)
+        reading = self.read()
+        self.pass_time(45)
+        self.failureResultOf(reading, ProviderUnreachable)
+        self.assertEqual(self.plan.calls["get_object"], 6)
+
+    def test_retries_do_not_multiply_the_load(self) -> None:
+        self.plan.fail("get_object", times=None)
+        reads = [self.read() for _ in range(200)]
+        self.pass_time(45, 0.5)
+        for reading in reads:
+            self.failureResultOf(reading, ProviderUnreachable)
+        self.assertLessEqual(self.plan.calls["get_object"], 200 + 200 * 0.1 + 10)
+        self.assertGreater(self.plan.calls["get_object"], 205)
+
+    def test_a_call_takes_no_longer_than_its_budget(self) -> None:
+        for operation, kind, call in (
+            ("get_object", ProviderTimedOut, self.read),
+            ("put_object", OutcomeUnknown, lambda: self.layer.put_object(KEY, TEN)),
+        ):
+            gate = self.plan.hang(operation)
+            calling = call()
+            self.pass_time(44.9)
+            self.assertNoResult(calling)
+            self.pass_time(0.2)
+            self.failureResultOf(calling, kind)
+            gate.release()  # the late result is dropped
+
+    def test_a_pause_ends_with_the_budget(self) -> None:
+        policy = RetryPolicy(first_pause=8.0, budget=9.0, ratio=1.0)
+        self.layer = RetryLayer(self.leaf, self.clock, self.random, policy)
+        self.plan.fail("get_object", times=None)
+        reading = self.read()
+        self.pass_time(9.1)
+        self.failureResultOf(reading, ProviderUnreachable)
+
+    def test_a_cancelled_call_ends(self) -> None:
+        self.plan.hang("get_object")
+        reading = self.read()
+        reading.cancel()
+        self.failureResultOf(reading, ProviderTimedOut)
+        self.plan.fail("get_object")
+        reading = self.read()
+        reading.cancel()
+        self.failureResultOf(reading, ProviderUnreachable)
+
+    def test_stopping_ends_the_pauses(self) -> None:
+        self.plan.fail("get_object")
+        self.plan.fail("stream_object")
+        reading = self.read()
+        streaming = self.layer.stream_object(KEY, 0, 1, Collector())
+        self.successResultOf(self.layer.stop())
+        self.failureResultOf(reading, StorageUnusable)
+        self.failureResultOf(streaming, StorageUnusable)
+
+    def test_uploads_are_not_repeated(self) -> None:
+        upload = self.layer.open_upload(KEY, 10)
+        self.plan.fail("write", ProviderBusy)
+        self.failureResultOf(upload.write(TEN), ProviderBusy)
+        self.plan.lose_answer("finish")
+        self.successResultOf(upload.write(TEN))
+        self.failureResultOf(upload.finish(), OutcomeUnknown)
+
+
+class UnknownOutcomeTests(RetryCase):
+    def test_a_put_whose_answer_was_lost_is_put_again(self) -> None:
+        self.plan.lose_answer("put_object")
+        putting = self.layer.put_object(KEY, TEN)
+        self.pass_time(1)
+        self.assertEqual(self.successResultOf(putting).size, 10)
+
+    def test_a_put_that_may_yet_land_keeps_its_unknown_outcome(self) -> None:
+        gate = self.plan.land_later("put_object")
+        self.plan.fail("put_object", NoSpace)
+        putting = self.layer.put_object(KEY, TEN)
+        self.pass_time(1)
+        failure = self.failureResultOf(putting, OutcomeUnknown)
+        self.assertIn("then cloud: put_object", str(failure.value))
+        gate.release()
+        self.assertEqual(self.successResultOf(self.memory.get_object(KEY, 0, 10)), TEN)
+
+
+class ResumedStreamTests(LayerCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.data = pattern(3_000_000)
+        self.put(KEY, self.data)
+        self.breaking = StreamsThatBreak(self.memory)
+        self.layer = RetryLayer(self.breaking, self.clock, self.random)
+
+    def stream(self, collector: Collector, offset: int = 0) -> Deferred[int]:
+        return self.layer.stream_object(KEY, offset, len(self.data) - offset, collector)
+
+    def test_a_stream_goes_on_where_it_broke_off(self) -> None:
+        self.breaking.after = [0, 1, 2]
+        collector = Collector()
+        streaming = self.stream(collector, 7)
+        self.pass_time(3)
+        self.assertEqual(self.successResultOf(streaming), len(self.data) - 7)
+        self.assertTrue(collector.data == self.data[7:])
+        self.assertFalse(collector.registered)
+        piece = len(collector.pieces[0])
+        self.assertEqual(self.breaking.offsets, [7, 7, 7 + piece, 7 + 3 * piece])
+
+    def test_a_stream_of_many_breaks_goes_on_while_bytes_come(self) -> None:
+        self.layer = RetryLayer(
+            self.breaking, self.clock, self.random, RetryPolicy(attempts=2, ratio=1.0)
+        )
+        self.breaking.after = [1] * 5
+        collector = Collector()
+        streaming = self.stream(collector)
+        self.pass_time(3)
+        self.assertEqual(self.successResultOf(streaming), len(self.data))
+        self.assertTrue(collector.data == self.data)
+
+    def test_a_stream_that_never_begins_fails(self) -> None:
+        self.breaking.after = [0] * 10
+        collector = Collector()
+        streaming = self.stream(collector)
+        self.pass_time(45)
+        self.failureResultOf(streaming, ProviderUnreachable)
+        self.assertEqual(len(self.breaking.offsets), 6)
+        self.assertFalse(collector.registered)
+
+    def test_a_stream_that_broke_after_its_last_byte_is_complete(self) -> None:
+        self.breaking.after = [6]
+        streaming = self.stream(Collector())
+        self.assertEqual(self.successResultOf(streaming), len(self.data))
+
+    def test_a_consumer_that_paused_is_still_paused_afterwards(self) -> None:
+        self.breaking.after = [1]
+        collector = Collector(pausing=True)
+        streaming = self.stream(collector)
+        self.pass_time(60)  # longer than the budget
+        collector.resume()
+        self.pass_time(60)
+        self.assertEqual(len(collector.pieces), 1)
+        while not streaming.called:
+            collector.resume()
+            self.pass_time(1)
+        self.assertEqual(self.successResultOf(streaming), len(self.data))
+        self.assertTrue(collector.data == self.data)
+
+    def test_a_consumer_can_stop_between_two_attempts(self) -> None:
+        self.breaking.after = [1]
+        collector = Collector()
+        streaming = self.stream(collector)
+        collector.stop()
+        self.assertEqual(self.successResultOf(streaming), len(collector.data))
+        self.assertFalse(collector.registered)
+
+    def test_a_cancelled_stream_ends(self) -> None:
+        collector = Collector(pausing=True)
+        streaming = self.stream(collector)
+        streaming.cancel()
+        self.failureResultOf(streaming)
+        self.assertFalse(collector.registered)
+
+    def test_what_is_missing_is_not_streamed_again(self) -> None:
+        streaming = self.layer.stream_object(KEY + "0", 0, 10, Collector())
+        self.failureResultOf(streaming, ObjectNotFound)
+
+
+def busy_for(seconds: float) -> type[ProviderBusy]:
+    class BusyForAWhile(ProviderBusy):
+        retry_after = seconds
+
+    return BusyForAWhile
