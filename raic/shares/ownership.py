@@ -46,6 +46,11 @@ _COPIED = (
     " good, then start this one with --take-over"
 )
 
+_OUTDATED = (
+    "another has written under the prefix, so that the index has to be made anew",
+    "run 'raic restore', then start the node again",
+)
+
 
 class Ownership:
     """Claims the prefix, and keeps an eye on the claims of others.
@@ -136,30 +141,38 @@ class Ownership:
         await self._prune(older)
 
     @async_to_deferred
-    async def take_over(self, progress: Callable[[float], None] = lambda _: None) -> bool:
+    async def take_over(
+        self, progress: Callable[[float], None] = lambda _: None, *, fresh: bool = False
+    ) -> bool:
         """Claim the prefix, whoever has it, and wait until he has surely stopped writing.
 
         To be called before anything is listed or cleaned.  May be cancelled; the one who had the
         prefix stops all the same, and this node is refused until another take-over.
 
         :param progress: called every few seconds with how many seconds are left.
-        :return: fires when the claim stands, with whether the index must be made anew, because
-            another than it may have written.  Fails with ``PrefixOwned`` when another has claimed
-            the prefix in the meantime, with another ``ProviderError``, or an ``IndexFailure``.
+        :param fresh: whether the index is empty, and about to be filled from the provider.
+        :return: fires when the other has stopped: with True if the claim stands; with False if the
+            index must be made anew first, because another has written since it was current.  Its
+            epoch was then left, so that this node stays refused until that is done.  Fails with
+            ``PrefixOwned`` when another has claimed the prefix in the meantime, with another
+            ``ProviderError``, or an ``IndexFailure``.
         """
         newest = await newest_claim(self._provider, self._claimant)
-        behind = self._refusal(newest) is not None
+        usable = fresh or newest is None or self._is_current(newest)
         epoch = self._epoch_after(newest)
         self._lost = None
         mine = await self._write(epoch)
         if newest is not None:
             await self._wait(progress)
         read_at, older = await self._confirm(mine[0])
+        if not usable:
+            self._lost = _OUTDATED
+            return False
         # Last, so that after an interruption the index is behind, and this node refused.
         await self._index.raise_epoch(epoch)
         self._stand(mine, read_at)
         await self._prune(older)
-        return behind
+        return True
 
     def watch(self) -> None:
         """Read the claims again at every interval, until :meth:`stop`; if there is no claim of
@@ -182,12 +195,16 @@ class Ownership:
             return None
         if not newest.ours:
             return f"the prefix belongs to {newest.describe()}", PrefixOwned.remedy
-        if newest.key.epoch > self._index.epoch():
+        if not self._is_current(newest):
             return f"the index is older than the claim by {newest.describe()}", _COPIED
         places = {newest.place, self._claimant.place} - {""}
         if newest.key.epoch == self._index.epoch() and len(places) > 1:
             return f"this is a copy of the node directory of {newest.describe()}", _COPIED
         return None
+
+    def _is_current(self, newest: Claim) -> bool:
+        """Whether nobody has claimed the prefix since this node's index was made or raised."""
+        return newest.ours and newest.key.epoch <= self._index.epoch()
 
     def _epoch_after(self, newest: Claim | None) -> int:
         epoch = max(self._index.epoch(), 0 if newest is None else newest.key.epoch) + 1

@@ -20,13 +20,9 @@ from twisted.python.failure import Failure
 
 from raic.backends.faults import Gate
 from raic.errors import PrefixOwned, ProviderError
-from raic.shares.ages import REQUEST_SECONDS
-from tests.shares.claims_world import Server, T, store_with_late_listings
+from tests.shares.claims_world import NOW, WAIT, Server, T, store_with_late_listings
 
-EXAMPLES = int(os.environ.get("RAIC_CLAIMS_EXAMPLES", "40"))
-NOW = 1_700_000_000
-WAIT = 2 * T + REQUEST_SECONDS
-
+EXAMPLES = int(os.environ.get("RAIC_CLAIMS_EXAMPLES", "20"))
 NAMES = ("one", "two")
 names = st.sampled_from(NAMES)
 operations = st.sampled_from(["list_objects", "get_object", "put_object"])
@@ -102,10 +98,10 @@ class OwnersMachine(RuleBasedStateMachine):
         if self.idle(name):
             self.begin(name, self.servers[name].ownership.claim())
 
-    @rule(name=names)
-    def take_over(self, name: str) -> None:
+    @rule(name=names, fresh=st.booleans())
+    def take_over(self, name: str, fresh: bool) -> None:
         if self.idle(name):
-            self.begin(name, self.servers[name].ownership.take_over())
+            self.begin(name, self.servers[name].ownership.take_over(fresh=fresh))
 
     @rule(name=names, operation=operations, times=st.sampled_from([1, 3, None]))
     def cut(self, name: str, operation: str, times: int | None) -> None:

@@ -1,14 +1,10 @@
-"""One owner per prefix: what two servers that meet on one do."""
+"""One owner per prefix: what servers that meet on one do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from shutil import copyfile
+from collections.abc import Iterable
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
 from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
-from twisted.trial.unittest import SynchronousTestCase
 
 from raic.errors import (
     OutcomeUnknown,
@@ -17,118 +13,18 @@ from raic.errors import (
     ProviderTimedOut,
     ProviderUnreachable,
 )
-from raic.shares.ages import REQUEST_SECONDS, UNKNOWN_SECONDS
+from raic.shares.ages import UNKNOWN_SECONDS
 from raic.shares.claims import Claimant
 from raic.shares.collector import Collector
-from raic.shares.keys import ClaimKey, parse_claim_key
+from raic.shares.keys import ClaimKey
 from raic.shares.pins import Pins
 from raic.shares.sealing import Sealer
-from raic.values import Version
-from tests.shares.claims_world import Server, T, store_with_late_listings
-
-NOW = 1_700_000_000
-WAIT = 2 * T + REQUEST_SECONDS
+from tests.shares.claims_world import NOW, WAIT, OwnershipTestCase, T
 
 
 def errors_in(events: Iterable[LogEvent]) -> list[str]:
     """The texts of what was logged as an error."""
     return [formatEvent(one) for one in events if one["log_level"] is LogLevel.error]
-
-
-class OwnershipTestCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.clock.advance(NOW)
-        self.memory, self.store = store_with_late_listings(self.clock)
-        self.servers: list[Server] = []
-        self.addCleanup(self.stop_all)
-
-    def stop_all(self) -> None:
-        for server in self.servers:
-            server.stop()
-
-    def server(self, server_id: str = "v0-attic", place: str = "", epoch: int = 1) -> Server:
-        """A server of this name; others than ``v0-attic`` have other keys."""
-        made = Server(
-            self.store,
-            self.clock,
-            self.mktemp(),
-            server_id=server_id,
-            node_key=server_id.encode("ascii").ljust(32),
-            place=place,
-            epoch=epoch,
-        )
-        self.servers.append(made)
-        return made
-
-    def copy_of(self, server: Server, place: str = "") -> Server:
-        """A copy of a node directory, as it is at this moment, made to run."""
-        path = self.mktemp()
-        for suffix in ("", "-wal"):
-            copyfile(server.path + suffix, path + suffix)
-        made = Server(
-            self.store,
-            self.clock,
-            path,
-            server_id=server.server_id,
-            node_key=server.server_id.encode("ascii").ljust(32),
-            host="cellar",
-            place=place,
-            make=False,
-        )
-        self.servers.append(made)
-        return made
-
-    def owner(self, server_id: str = "v0-attic", place: str = "") -> Server:
-        """A server that has claimed the prefix and watches it."""
-        server = self.server(server_id, place)
-        self.claims(server)
-        server.ownership.watch()
-        return server
-
-    def claims(self, server: Server) -> None:
-        self.successResultOf(server.ownership.claim())
-        self.assertTrue(server.ownership.may_write())
-
-    def refused(self, server: Server) -> PrefixOwned:
-        failure = self.failureResultOf(server.ownership.claim(), PrefixOwned)
-        assert isinstance(failure.value, PrefixOwned)
-        self.assertFalse(server.ownership.may_write())
-        self.assertRaises(PrefixOwned, server.ownership.raise_unless_owner)
-        return failure.value
-
-    def restart(self, server: Server, kill: bool = False) -> None:
-        if kill:
-            server.ownership.stop()
-            copy = self.mktemp()
-            for suffix in ("", "-wal"):
-                copyfile(server.path + suffix, copy + suffix)
-            server.index.close()
-            server.path = copy
-        else:
-            server.stop()
-        server.start()
-
-    def objects(self) -> list[str]:
-        page = self.successResultOf(self.memory.list_objects("", None))
-        return [one.key for one in page.objects]
-
-    def epochs(self) -> list[int]:
-        parsed = map(parse_claim_key, self.objects())
-        return sorted(key.epoch for key in parsed if key is not None)
-
-    def wait_until(self, condition: Callable[[], bool], at_most: float) -> float:
-        """How many seconds it takes."""
-        for second in range(int(at_most) + 1):
-            if condition():
-                return second
-            self.clock.advance(1)
-        raise self.failureException(f"it did not happen within {at_most} s")
-
-    def taking_over(self, server: Server) -> Deferred[bool]:
-        taking = server.ownership.take_over()
-        self.assertNoResult(taking)
-        return taking
 
 
 class StartTests(OwnershipTestCase):
@@ -229,7 +125,9 @@ class StartTests(OwnershipTestCase):
         theirs, data = Claimant(Sealer(b"o" * 32), "v0-cellar").new_claim(0, NOW)
         self.memory.put_object(str(theirs), data)
         server = self.server()
-        self.successResultOf(self.waited(server.ownership.take_over()))
+        taking = server.ownership.take_over(fresh=True)
+        self.clock.pump([1] * int(WAIT))
+        self.successResultOf(taking)
         for _ in range(3):
             self.restart(server)
             self.claims(server)
@@ -240,10 +138,6 @@ class StartTests(OwnershipTestCase):
         self.clock.advance(1)
         self.successResultOf(collector.collect_once())
         self.assertEqual(self.epochs(), [0, 5])
-
-    def waited(self, taking: Deferred[bool]) -> Deferred[bool]:
-        self.clock.pump([1] * int(WAIT))
-        return taking
 
     def test_a_claim_stands_though_the_old_ones_cannot_be_looked_at(self) -> None:
         server = self.owner()
@@ -478,103 +372,3 @@ class WatchTests(OwnershipTestCase):
         gate.release()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.server().ownership.stop()
-
-
-class TakeOverTests(OwnershipTestCase):
-    def test_it_waits_until_the_old_owner_has_stopped_and_his_requests_have_ended(self) -> None:
-        old, new = self.owner("v0-old"), self.server("v0-new")
-        self.clock.advance(30)
-        taking = self.taking_over(new)
-        stopped = self.wait_until(lambda: not old.ownership.may_write(), T)
-        self.assertEqual(stopped, 30)
-        self.clock.pump([1] * int(WAIT - stopped - 1))
-        self.assertNoResult(taking)
-        self.assertFalse(new.ownership.may_write())
-        self.clock.advance(1)
-        self.assertTrue(self.successResultOf(taking))
-        self.assertTrue(new.ownership.may_write())
-        self.assertEqual(new.index.next_version().epoch, 3)
-        new.ownership.watch()
-        self.clock.pump([15] * 20)
-        self.assertTrue(new.ownership.may_write())
-        self.refused_at_restart(old)
-
-    def refused_at_restart(self, server: Server) -> None:
-        self.restart(server)
-        self.refused(server)
-
-    def test_an_old_owner_that_cannot_read_has_stopped_before_the_wait_is_over(self) -> None:
-        old, new = self.owner("v0-old"), self.server("v0-new")
-        old.plan.fail("list_objects", times=None)
-        self.taking_over(new)
-        self.assertEqual(self.wait_until(lambda: not old.ownership.may_write(), WAIT), 2 * T)
-
-    def test_it_can_follow_a_refusal(self) -> None:
-        self.owner("v0-old").ownership.stop()
-        new = self.server("v0-new")
-        self.refused(new)
-        taking = self.taking_over(new)
-        self.clock.pump([5] * 84)
-        self.assertTrue(self.successResultOf(taking))
-
-    def test_it_tells_how_long_it_waits(self) -> None:
-        self.owner("v0-old")
-        told: list[float] = []
-        new = self.server("v0-new")
-        new.ownership.take_over(told.append)
-        self.clock.pump([5] * 84)
-        self.assertEqual(told[:2] + told[-1:], [WAIT, WAIT - 5, 5])
-
-    def test_an_empty_prefix_is_taken_at_once(self) -> None:
-        server = self.server()
-        self.assertFalse(self.successResultOf(server.ownership.take_over()))
-        self.assertTrue(server.ownership.may_write())
-
-    def test_an_index_that_nobody_else_wrote_beside_need_not_be_made_anew(self) -> None:
-        server = self.owner()
-        self.restart(server)
-        taking = self.taking_over(server)
-        self.clock.pump([5] * 84)
-        self.assertFalse(self.successResultOf(taking))
-
-    def test_one_that_is_cancelled_leaves_both_refused_until_another(self) -> None:
-        old, new = self.owner("v0-old"), self.server("v0-new")
-        taking = self.taking_over(new)
-        self.clock.advance(10)
-        taking.cancel()
-        self.failureResultOf(taking, CancelledError)
-        self.assertFalse(new.ownership.may_write())
-        self.clock.advance(T)
-        self.assertFalse(old.ownership.may_write())
-        for server in (old, new):
-            self.refused_at_restart(server)
-        again = self.taking_over(new)
-        self.clock.pump([5] * 84)
-        self.assertTrue(self.successResultOf(again))
-
-    def test_setting_the_clock_forward_does_not_end_the_wait(self) -> None:
-        self.owner("v0-old")
-        taking = self.taking_over(self.server("v0-new"))
-        self.clock.advance(3600)
-        self.assertNoResult(taking)
-
-    def test_of_two_the_later_wins(self) -> None:
-        self.owner("v0-old")
-        first, second = self.server("v0-one"), self.server("v0-two")
-        losing = self.taking_over(first)
-        self.clock.advance(10)
-        winning = self.taking_over(second)
-        self.clock.pump([5] * 84)
-        self.failureResultOf(losing, PrefixOwned)
-        self.assertTrue(self.successResultOf(winning))
-        self.assertEqual(first.index.epoch(), 1)
-
-    def test_a_failed_one_may_be_repeated(self) -> None:
-        self.owner("v0-old")
-        new = self.server("v0-new")
-        new.plan.fail("put_object")
-        self.failureResultOf(new.ownership.take_over(), ProviderUnreachable)
-        taking = self.taking_over(new)
-        self.clock.pump([5] * 84)
-        self.assertTrue(self.successResultOf(taking))
-        self.assertGreater(new.index.next_version(), Version(3, 0))
