@@ -73,7 +73,9 @@ def url(value: str) -> str:
 
 def prefix(value: str) -> str:
     """What goes before every key: it may name a folder of folders; gets a slash at its end."""
-    if value and not re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?", value):
+    parts = value.rstrip("/").split("/")
+    good = all(re.fullmatch(r"(?!\.{1,2}$)[A-Za-z0-9._-]+", part) for part in parts)
+    if value and not good:
         raise ValueError("write a prefix of letters, digits and ._- such as raic/home")
     return value.rstrip("/") + "/" if value else ""
 
@@ -134,11 +136,14 @@ class ProviderType:
         Raises ``ConfigurationError`` for settings that do not go together.
     :ivar settings: its keys, besides ``type``, ``credentials`` and those of the layers.
     :ivar secrets: what ``credentials`` returns; empty where there are none.
+    :ivar ambient: whether its library can find credentials by itself: with ``credentials =
+        ambient``, what ``credentials`` returns is empty.
     """
 
     make: Callable[[str, Mapping[str, Any], Credentials, Reactor], IStorageProvider]
     settings: tuple[Setting, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    ambient: bool = False
 
     def parsed(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """The values of a section's keys.
