@@ -116,6 +116,11 @@ user = {pwd.getpwuid(os.getuid()).pw_name}
 swift_dir = {folder}
 workers = 0
 log_level = ERROR
+# A busy machine must not make listings late: nothing here brings them up to date afterwards.
+conn_timeout = 20
+node_timeout = 30
+recoverable_node_timeout = 30
+container_update_timeout = 20
 """
 
 

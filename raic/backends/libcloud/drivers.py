@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from libcloud.common.types import InvalidCredsError
 from libcloud.http import LibcloudConnection
 from libcloud.storage.providers import get_driver
 from requests.adapters import HTTPAdapter
@@ -109,7 +110,6 @@ class Drivers:
     def _made(self) -> Any:
         if self._used is None:
             self._used = self._asked()
-        credentials = self._used
         settings = self._settings
         if settings.driver == LOCAL:
             return self._class(settings.path, ex_use_locking=False)
@@ -121,7 +121,9 @@ class Drivers:
             "project": settings.project,
         }
         known = {key: value for key, value in wanted.items() if value is not None}
-        driver = self._class(credentials["key"], credentials.get("secret"), **known)
+        if "key" not in self._used:
+            raise InvalidCredsError("no key found")
+        driver = self._class(self._used["key"], self._used.get("secret"), **known)
         driver.connection.conn_class = partial(
             _Wire,
             ca_bundle=settings.ca_bundle,

@@ -14,7 +14,6 @@ from raic.backends.libcloud.settings import LibcloudSettings
 from raic.backends.network import Trouble, retry_after, trouble
 from raic.errors import (
     AccessDenied,
-    ConfigurationError,
     NoSpace,
     ObjectNotFound,
     OutcomeUnknown,
@@ -22,6 +21,7 @@ from raic.errors import (
     ProviderError,
     ProviderTimedOut,
     ProviderUnreachable,
+    RaicError,
     StorageUnusable,
 )
 
@@ -88,8 +88,9 @@ def _meaning(operation: str, error: Exception) -> _Meaning | None:
     for kinds, meaning in _BY_KIND.items():
         if isinstance(error, kinds):
             return meaning
-    if isinstance(error, ConfigurationError):
-        return _Meaning(AccessDenied, "; ".join(error.problems).replace("{", "{{"))
+    if isinstance(error, RaicError):
+        # The credentials could not be had.
+        return _Meaning(AccessDenied, error.remedy.replace("{", "{{").replace("}", "}}"))
     if isinstance(error, BaseHTTPError):
         return _answered(operation, int(error.code))
     if isinstance(error, OSError) and error.errno in _BY_ERRNO:

@@ -105,7 +105,8 @@ LIBCLOUD = ProviderType(
         Setting("quota", "How much space to announce.", size),
     ),
     secrets=(
-        Secret("key", "access key, or name of the account", hidden=False),
-        Secret("secret", "secret key"),
+        # Optional, because the driver ``local`` has none.
+        Secret("key", "access key, or name of the account", optional=True, hidden=False),
+        Secret("secret", "secret key", optional=True),
     ),
 )

@@ -14,7 +14,6 @@ from raic.backends.network import Trouble, retry_after, trouble
 from raic.backends.swift.settings import SwiftSettings
 from raic.errors import (
     AccessDenied,
-    ConfigurationError,
     KeyTaken,
     NoSpace,
     ObjectCorrupt,
@@ -24,6 +23,7 @@ from raic.errors import (
     ProviderError,
     ProviderTimedOut,
     ProviderUnreachable,
+    RaicError,
     StorageUnusable,
 )
 
@@ -141,8 +141,9 @@ def _meaning(operation: str, error: Exception) -> _Meaning | None:
         return _BY_STATUS[401]
     if isinstance(error, BaseHTTPError):
         return _signing_in(int(error.code))
-    if isinstance(error, ConfigurationError):
-        return _Meaning(AccessDenied, "; ".join(error.problems).replace("{", "{{"))
+    if isinstance(error, RaicError):
+        # The credentials could not be had.
+        return _Meaning(AccessDenied, error.remedy.replace("{", "{{").replace("}", "}}"))
     found = trouble(error)
     if found is not None:
         return _unanswered(operation, found)
