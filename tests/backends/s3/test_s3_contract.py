@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+from attrs import evolve
+
 from raic.backends.s3 import S3Provider
 from raic.backends.tagging import TaggingProvider
+from raic.errors import AccessDenied, ProviderError, StorageUnusable
 from raic.interfaces import IStorageProvider
 from tests.backends.s3.stores import MIB, s3_provider, settings_for
-from tests.contracts.driving import Driven, ReactorSuite
+from tests.contracts.driving import Driven, ReactorSuite, driven
 from tests.contracts.provider import ProviderContract
 from tests.services.moto import S3Endpoint, moto_endpoint
+from tests.services.swift import swift_server
 
 
 class S3Contract(ProviderContract, Driven):
@@ -32,23 +37,62 @@ class OnMoto(Driven):
         return moto_endpoint()
 
 
+class OnSwift(Driven):
+    """Swift's own face of S3, which checks secrets and checksums."""
+
+    def make_endpoint(self) -> S3Endpoint:
+        server = swift_server()
+        return S3Endpoint(server.endpoint, server.user, server.key)
+
+
 class S3Tests(OnMoto, S3Contract, ReactorSuite):
-    """Objects that go out in one request."""
-
-
-class S3PartsTests(OnMoto, S3Contract, ReactorSuite):
-    """Objects that go out in parts."""
+    """With objects that go out in parts, and listings of several pages."""
 
     large = 11 * MIB + 1
-    many = 11
 
 
-class TaggedS3Tests(OnMoto, ProviderContract, ReactorSuite):
-    """Below the layer that it is always below."""
+class TaggedS3Tests(ProviderContract, ReactorSuite):
+    """Below the layer that it is always below, with objects that go out in one request."""
 
-    large = 11 * MIB + 1
     many = 11
 
     def make_provider(self) -> IStorageProvider:
         endpoint = moto_endpoint()
         return TaggingProvider(s3_provider(endpoint, settings_for(endpoint)), bytes(32))
+
+
+@pytest.mark.service
+class SwiftS3Tests(OnSwift, S3Contract, ReactorSuite):
+    """On a real service, which is slower."""
+
+    large = 11 * MIB + 1
+    many = 11
+
+
+@pytest.mark.service
+class RefusalTests(OnSwift, ReactorSuite):
+    """What a real service refuses."""
+
+    async def assert_refused(
+        self, endpoint: S3Endpoint, container: str | None, kind: type[ProviderError], says: str
+    ) -> None:
+        provider = s3_provider(endpoint, settings_for(self.make_endpoint(), container=container))
+        self.addCleanup(provider.stop)
+        refused = await self.refused(provider.start(), kind)
+        self.assertIn(says, refused.remedy)
+
+    @driven
+    async def test_a_wrong_secret(self) -> None:
+        wrong = evolve(self.make_endpoint(), secret_access_key="wrong")
+        await self.assert_refused(wrong, None, AccessDenied, "secret access key is wrong")
+
+    @driven
+    async def test_an_unknown_access_key(self) -> None:
+        wrong = evolve(self.make_endpoint(), access_key_id="test:nobody")
+        await self.assert_refused(wrong, None, AccessDenied, "'raic credentials set cloud'")
+
+    @driven
+    async def test_a_missing_container(self) -> None:
+        endpoint = self.make_endpoint()
+        says = "create the container missing"
+        await self.assert_refused(endpoint, "missing", StorageUnusable, says)
