@@ -22,6 +22,7 @@ from raic.backends.s3.settings import S3Credentials, S3Settings
 from raic.errors import KeyTaken, ProviderError, StorageUnusable
 from raic.values import ListedObject, ObjectPage, Space
 
+PROBES = "probe/"
 PAGE_OBJECTS = 1000
 DELETED_AT_ONCE = 1000
 COMPARED_AT_ONCE = 1024 * 1024
@@ -60,8 +61,9 @@ class S3Store:
         self._check_ca_bundle()
         self._used = self._credentials()
         self._client = make_client(self._settings, self._used)
-        self.list_page("", None)
-        key, data = f"probe/{uuid4().hex}", uuid4().bytes
+        # What a start that broke off left goes with this one's.
+        left = [found.key for found in self.list_page(PROBES, None).objects]
+        key, data = f"{PROBES}{uuid4().hex}", uuid4().bytes
         self.put("start", key, data)
         try:
             whole = self._has(key, data)
@@ -69,7 +71,7 @@ class S3Store:
             if code_of(error) != "NoSuchKey":
                 raise
             whole = False
-        for code in self._delete_batch([key]).values():
+        for code in self._delete_batch([key, *left[: DELETED_AT_ONCE - 1]]).values():
             raise refused(self._name, self._settings, "start", "DeleteObjects", code)
         if not whole:
             raise StorageUnusable(self._name, "start", "a new object could not be read back")

@@ -204,6 +204,19 @@ class FailureTests(Scripted):
             self.assertEqual(self.s3.objects, {})
 
     @driven
+    async def test_a_start_clears_what_one_before_it_left(self) -> None:
+        await self.provider.stop()
+        self.s3.wrong = {"delete": [error(503, "SlowDown")]}
+        await self.refused(self.provider.start(), ProviderBusy)
+        (path,) = self.s3.objects
+        lines = f"<Contents><Key>{path.removeprefix('/container/')}</Key><Size>16</Size></Contents>"
+        inner = f"<Name>container</Name>{lines}"
+        listed = Answer(200, f"<ListBucketResult>{inner}</ListBucketResult>".encode())
+        self.s3.wrong = {"list": [listed]}
+        await self.provider.start()
+        self.assertEqual(self.s3.objects, {})
+
+    @driven
     async def test_a_start_needs_to_delete_what_it_wrote(self) -> None:
         await self.provider.stop()
 
