@@ -10,12 +10,14 @@ _CURSORS = 8
 
 @define
 class _Cursor:
-    """A reader that went on where it stopped.
+    """A reader that may go on where it stopped.
 
+    :ivar start: where its last read began.
     :ivar window: how far ahead of it the object is fetched.
     :ivar fetched: up to where that was asked for.
     """
 
+    start: int
     window: int
     fetched: int
 
@@ -42,11 +44,13 @@ class Reads:
             be fetched because of it: begin and end.
         """
         stop = offset + length
-        for at in self._cursors:
-            if at - self.overlap <= offset <= at < stop:
-                return True, *self._advance(self._cursors.pop(at), stop, length)
+        for at, cursor in self._cursors.items():
+            if at - self.overlap <= offset <= at < stop and offset > cursor.start:
+                del self._cursors[at]
+                cursor.start = offset
+                return True, *self._advance(cursor, stop, length)
         self._cursors.pop(stop, None)
-        self._follow(stop, _Cursor(0, stop))
+        self._follow(stop, _Cursor(offset, 0, stop))
         return False, 0, 0
 
     def ends_by(self, end: int) -> None:

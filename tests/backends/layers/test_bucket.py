@@ -20,6 +20,38 @@ STEPS = st.lists(
 )
 
 
+class Customers:
+    """Who takes tokens from one bucket.
+
+    :ivar given_out: when, and how many.
+    :ivar order: who got theirs, by number.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.clock = Clock()
+        self.bucket = TokenBucket(self.clock, rate, 10)
+        self.given_out: list[tuple[float, float]] = []
+        self.waiting: list[Deferred[None]] = []
+        self.order: list[int] = []
+
+    def do(self, step: str, amount: float) -> None:
+        if step == "take":
+            taking = self.bucket.take(amount)
+            taking.addCallbacks(self.got, lambda _: None, (amount, len(self.waiting)))
+            self.waiting.append(taking)
+        elif step == "take now":
+            if self.bucket.take_now(amount):
+                self.given_out.append((self.clock.seconds(), amount))
+        elif step == "wait":
+            self.clock.pump([amount / 7] * 7)
+        elif int(amount) < len(self.waiting):
+            self.waiting[int(amount)].cancel()
+
+    def got(self, _: None, amount: float, number: int) -> None:
+        self.given_out.append((self.clock.seconds(), amount))
+        self.order.append(number)
+
+
 class TokenBucketTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -28,38 +60,18 @@ class TokenBucketTests(SynchronousTestCase):
     def test_no_more_than_the_rate_and_one_burst_is_ever_given_out(
         self, rate: float, steps: list[tuple[str, float]]
     ) -> None:
-        clock = Clock()
-        bucket = TokenBucket(clock, rate, 10)
-        given_out: list[tuple[float, float]] = []
-        waiting: list[tuple[int, Deferred[None]]] = []
-        order: list[int] = []
-        number = 0
+        customers = Customers(rate)
         for step, amount in steps:
-            if step == "take":
-                number += 1
-                taking = bucket.take(amount)
-
-                def note(_: None, amount: float = amount, number: int = number) -> None:
-                    given_out.append((clock.seconds(), amount))
-                    order.append(number)
-
-                taking.addCallbacks(note, lambda _: None)
-                waiting.append((number, taking))
-            elif step == "take now":
-                if bucket.take_now(amount):
-                    given_out.append((clock.seconds(), amount))
-            elif step == "cancel" and int(amount) < len(waiting):
-                waiting.pop(int(amount))[1].cancel()
-            elif step == "wait":
-                clock.pump([amount / 7] * 7)
-        for begin, _ in given_out:
-            for end in {time for time, _ in given_out if time >= begin}:
-                total = sum(amount for time, amount in given_out if begin <= time <= end)
-                assert total <= 10 + rate * (end - begin) + 0.001
-        assert order == sorted(order)
-        clock.pump([5] * 200)
-        assert all(taking.called for _, taking in waiting), "somebody waits for ever"
-        assert clock.getDelayedCalls() == []
+            customers.do(step, amount)
+        times = [time for time, _ in customers.given_out]
+        for begin in times:
+            for end in {time for time in times if time >= begin}:
+                in_span = [n for time, n in customers.given_out if begin <= time <= end]
+                assert sum(in_span) <= 10 + rate * (end - begin) + 0.001
+        assert customers.order == sorted(customers.order), "somebody was overtaken"
+        customers.clock.pump([5] * 200)
+        assert all(taking.called for taking in customers.waiting), "somebody waits for ever"
+        assert customers.clock.getDelayedCalls() == []
 
     def test_says_how_long_it_takes(self) -> None:
         bucket = TokenBucket(self.clock, 2, 4)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import CancelledError, Deferred
 
 from raic.backends.layers.rate import RateLayer, Rates
@@ -10,6 +12,7 @@ from tests.contracts.consumer import Collector
 from tests.contracts.provider import KEY, TEN, pattern
 
 RATE = 1_000_000
+DATA = pattern(3 * RATE)
 
 
 class RateCase(LayerCase):
@@ -20,7 +23,7 @@ class RateCase(LayerCase):
     def limited(self, rates: Rates) -> RateLayer:
         return RateLayer(self.leaf, self.clock, rates)
 
-    def seconds_of(self, waiting: Deferred[object]) -> float:
+    def seconds_of(self, waiting: Deferred[Any]) -> float:
         """How long it takes until something fires."""
         began = self.clock.seconds()
         while not waiting.called:
@@ -50,7 +53,7 @@ class CallTests(RateCase):
         self.seconds_of(putting)
 
     def test_uploads_take_the_time_of_their_bytes(self) -> None:
-        data = pattern(3 * RATE)
+        data = DATA
         upload = self.layer.open_upload(KEY, len(data))
         self.assertAlmostEqual(self.seconds_of(upload.write(data[:RATE])), 0.6, delta=0.1)
         self.assertAlmostEqual(self.seconds_of(upload.write(data[RATE:])), 2.0, delta=0.1)
@@ -136,7 +139,7 @@ class CallTests(RateCase):
 class StreamTests(RateCase):
     def setUp(self) -> None:
         super().setUp()
-        self.data = pattern(3 * RATE)
+        self.data = DATA
         self.put(KEY, self.data)
 
     def stream(self, collector: Collector) -> Deferred[int]:

@@ -22,6 +22,8 @@ from tests.backends.layers.worlds import LayerCase, StreamsThatBreak
 from tests.contracts.consumer import Collector
 from tests.contracts.provider import KEY, TEN, pattern
 
+DATA = pattern(3_000_000)
+
 
 class RetryCase(LayerCase):
     def setUp(self) -> None:
@@ -180,7 +182,7 @@ class UnknownOutcomeTests(RetryCase):
 class ResumedStreamTests(LayerCase):
     def setUp(self) -> None:
         super().setUp()
-        self.data = pattern(3_000_000)
+        self.data = DATA
         self.put(KEY, self.data)
         self.breaking = StreamsThatBreak(self.memory)
         self.layer = RetryLayer(self.breaking, self.clock, self.random)

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from zope.interface import implementer
 
 from raic.backends.layers.concurrency import ConcurrencyLayer
 from raic.backends.layers.timeout import TimeoutLayer, Timeouts
@@ -12,6 +13,8 @@ from raic.interfaces import IObjectUpload
 from tests.backends.layers.worlds import LayerCase, Remote
 from tests.contracts.consumer import Collector
 from tests.contracts.provider import KEY, TEN, pattern
+
+DATA = pattern(3_000_000)
 
 
 class TimeoutCase(LayerCase):
@@ -162,6 +165,7 @@ class Silent(Remote):
         return self.ending
 
 
+@implementer(IPushProducer)
 class Nothing:
     def pauseProducing(self) -> None:
         pass
@@ -176,7 +180,7 @@ class Nothing:
 class StreamTests(TimeoutCase):
     def setUp(self) -> None:
         super().setUp()
-        self.data = pattern(3_000_000)
+        self.data = DATA
         self.put(KEY, self.data)
         self.silent = Silent(self.memory)
         self.layer = TimeoutLayer(self.silent, self.clock)
