@@ -123,7 +123,9 @@ class StorageNode:
         provider = make_provider(config, self._identity, workers, self._reactor)
         await provider.start()
         self._undo.append(provider.stop)
-        index = await open_or_create_index(config, provider, self._reactor, self._on_fatal)
+        index = await open_or_create_index(
+            config, self._identity, provider, self._reactor, self._on_fatal
+        )
         self._undo.append(index.close)
         service = await self._start_service(provider, index)
         await self._listen(service, workers, hints, addresses)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any
 
+from attrs import frozen
+
 from raic.backends.filesystem import FilesystemProvider
+from raic.backends.layers.stack import wrap_in_layers
 from raic.backends.tagging import TaggingProvider
+from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
-from raic.config.model import Config
-from raic.errors import IndexMissing
+from raic.config.loading import CONFIG_NAME
+from raic.config.model import CloudSettings, Config
+from raic.errors import ConfigurationError, IndexMissing
 from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
 from raic.shares.index import create_index, open_index
-from raic.shares.keys import usual_folders
+from raic.shares.keys import parse_key, usual_folders
 
 PROVIDER_THREADS = 8
 FIRST_EPOCH = 1
@@ -21,25 +28,102 @@ Reactor = Any
 """One that does everything: threads, time, and the network."""
 
 
-def make_provider(
-    config: Config, identity: Identity, workers: IWorkers, clock: Reactor
-) -> IStorageProvider:
-    """The provider stack: what ``[storage] backend`` names, and the layers around it."""
+@frozen
+class ProviderStack:
+    """What ``[storage] backend`` names, and the layers around it.
+
+    :ivar provider: the outermost: what is stored and read goes through it.  It has to be started.
+    :ivar untagged: what is below the tags: for claims on the prefix, which other servers read.
+    :ivar leaf: the provider itself.
+    :ivar credentials: None for a filesystem.
+    """
+
+    provider: IStorageProvider
+    untagged: IStorageProvider
+    leaf: IStorageProvider
+    credentials: Credentials | None = None
+
+
+def make_stack(
+    config: Config, identity: Identity, workers: IWorkers, reactor: Reactor
+) -> ProviderStack:
+    """Make the provider and its layers; nothing is started.
+
+    Tags are checked above the retries and below the cache: whatever a cloud sends is checked once,
+    and the cache holds plain bytes that were, so that a hit costs no more.
+
+    :param workers: for a filesystem; a cloud has threads of its own.
+    :raises ConfigurationError: the settings of the provider do not go together.
+    """
     settings = config.provider
-    leaf = FilesystemProvider(
-        settings.name,
-        str(settings.path),
-        workers,
-        clock,
-        fsync=settings.fsync,
-        reserved_space=config.storage.reserved_space,
-        folders=usual_folders(),
+    if settings.cloud is None:
+        leaf = FilesystemProvider(
+            settings.name,
+            str(settings.path),
+            workers,
+            reactor,
+            fsync=settings.fsync,
+            reserved_space=config.storage.reserved_space,
+            folders=usual_folders(),
+        )
+        return ProviderStack(TaggingProvider(leaf, identity.tag_key), leaf, leaf)
+    return _make_cloud(config, settings.cloud, identity, reactor)
+
+
+def make_provider(
+    config: Config, identity: Identity, workers: IWorkers, reactor: Reactor
+) -> IStorageProvider:
+    """The outermost provider of :func:`make_stack`."""
+    return make_stack(config, identity, workers, reactor).provider
+
+
+def _make_cloud(
+    config: Config, cloud: CloudSettings, identity: Identity, reactor: Reactor
+) -> ProviderStack:
+    sources = standard_sources(config.node_directory, identity.server_id, os.environ)
+    credentials = Credentials([cloud.wanted], sources.ordered, reactor)
+    leaf = make_leaf(config, cloud, identity, credentials.of(config.provider.name), reactor)
+    below: list[IStorageProvider] = []
+
+    def protect(inner: IStorageProvider) -> IStorageProvider:
+        below.append(inner)
+        return TaggingProvider(inner, identity.tag_key)
+
+    random = Random()  # noqa: S311 - it spreads retries
+    layers = wrap_in_layers(
+        leaf, cloud.layers, reactor, random, protect=protect, length_of=_length_of
     )
-    return TaggingProvider(leaf, identity.tag_key)
+    return ProviderStack(layers.provider, below[0], leaf, credentials)
+
+
+def make_leaf(
+    config: Config,
+    cloud: CloudSettings,
+    identity: Identity,
+    credentials: Callable[[], Mapping[str, str]],
+    reactor: Reactor,
+) -> IStorageProvider:
+    """A cloud without any layers.
+
+    :raises ConfigurationError: its settings do not go together.
+    """
+    name = config.provider.name
+    try:
+        return cloud.type.make(name, cloud.values_for(identity.server_id), credentials, reactor)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            [f"{CONFIG_NAME}: [provider:{name}] {problem}" for problem in error.problems]
+        ) from error
+
+
+def _length_of(key: str) -> int | None:
+    parsed = parse_key(key)
+    return None if parsed is None else parsed.size
 
 
 async def open_or_create_index(
     config: Config,
+    identity: Identity,
     provider: IStorageProvider,
     reactor: Reactor,
     on_fatal: Callable[[Exception], None],
@@ -52,9 +136,8 @@ async def open_or_create_index(
     if not path.exists():
         first = await provider.list_objects("", None)
         if first.objects:
-            error = IndexMissing(
-                f"there is no index at {path}, but {config.provider.path} holds objects"
-            )
+            place = config.provider.describe(identity.server_id)
+            error = IndexMissing(f"there is no index at {path}, but {place} holds objects")
             error.remedy = (
                 f"run 'raic restore --local {config.node_directory}' to rebuild the index"
             )

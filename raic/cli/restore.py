@@ -45,7 +45,8 @@ def restore(nodedir: Path) -> None:
 
         def main(reactor: Any) -> Any:
             progress = _Progress(reactor)
-            click.echo(f"reading what {config.provider.name} holds in {config.provider.path}")
+            place = config.provider.describe(identity.server_id)
+            click.echo(f"reading what {config.provider.name} holds in {place}")
             return restore_index(config, identity, reactor, progress.note)
 
         _describe(run_until_done(main))

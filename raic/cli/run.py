@@ -27,6 +27,7 @@ from raic.config.loading import load_config
 from raic.config.lock import NodeLock
 from raic.config.model import Config
 from raic.errors import ConfigurationError, RaicError
+from raic.values import Space
 
 DEFAULT_DIRECTORY = "raic-node"
 STOP_SECONDS = 20.0
@@ -106,7 +107,7 @@ class _NodeProcess:
         self._started = self._node.start().addCallbacks(self._ready, self._failed)
 
     def _ready(self, facts: NodeFacts) -> None:
-        for line in _facts(self._config, facts):
+        for line in _facts(self._config, self._identity, facts):
             click.echo(line)
         click.echo("storage node is ready")
 
@@ -166,15 +167,22 @@ def _describe(config: Config, identity: Identity) -> None:
         click.echo(f"note: {notice}")
 
 
-def _facts(config: Config, facts: NodeFacts) -> list[str]:
+def _room(config: Config, space: Space | None) -> str:
+    if space is None:
+        return "of unknown size"
+    room = in_words(space.available)
+    return f"{room} free" if config.provider.cloud is None else f"room for {room}"
+
+
+def _facts(config: Config, identity: Identity, facts: NodeFacts) -> list[str]:
     provider, totals = config.provider, facts.totals
     durable = "" if provider.fsync else ", without waiting for the disk"
-    free = "of unknown size" if facts.space is None else f"{in_words(facts.space.available)} free"
     dialects = "Foolscap" if config.storage.force_foolscap else "HTTP and Foolscap"
     shares = f"{totals.shares} shares ({in_words(totals.share_bytes)})"
     slots = f"{totals.slots} slots ({in_words(totals.slot_bytes)})"
     return [
-        f"shares live in: {provider.name}, {provider.kind} {provider.path}, {free}{durable}",
+        f"shares live in: {provider.name}, {provider.describe(identity.server_id)},"
+        f" {_room(config, facts.space)}{durable}",
         f"listening on: {', '.join(config.node.ports)} ({dialects})",
         f"clients connect to: {', '.join(facts.hints)}",
         f"entry for a client's private/servers.yaml: {config.private / 'servers.yaml'}",

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from raic.config.reading import Entry, Text, read_text
 from raic.config.schema import ANY, SCHEMA, Key, keys_of
+from raic.config.sections import secret_problem, section_keys
 from raic.errors import ConfigurationError
 
 _SECRET = re.compile(
@@ -31,12 +32,19 @@ class Checked:
     notices: list[str] = field(factory=list)
     _problems: list[tuple[int, str]] = field(factory=list)
     _problems_elsewhere: list[str] = field(factory=list)
+    _keys: dict[str, Mapping[str, Key]] = field(factory=dict)
+
+    def keys(self, section: str) -> Mapping[str, Key]:
+        """The keys that are known in a section, by their lower-case names."""
+        if section not in self._keys:
+            self._keys[section] = section_keys(self.text, section)
+        return self._keys[section]
 
     def get(self, section: str, key: str) -> Any:
         """The value, or what its absence stands for."""
         value = self.values.get((section, key.lower()))
         if value is None:
-            known = keys_of(section)[key.lower()]
+            known = self.keys(section)[key.lower()]
             return None if known.default is None else known.parse(known.default)
         return value
 
@@ -82,7 +90,7 @@ def check_text(name: str, text: str) -> Checked:
 
 
 def _check_entry(checked: Checked, entry: Entry) -> None:
-    keys = keys_of(entry.section)
+    keys = checked.keys(entry.section)
     key = keys.get(entry.key) or keys.get(ANY)
     if key is None:
         checked.refuse(entry.section, entry.key, _unknown_key(entry, keys))
@@ -112,10 +120,7 @@ def _unknown_section(section: str) -> str:
 
 def _unknown_key(entry: Entry, keys: Mapping[str, Key]) -> str:
     if _SECRET.search(entry.key):
-        return (
-            "secrets do not belong in this file, which is not kept secret: remove the line, and"
-            " change the secret if others could read it"
-        )
+        return secret_problem(entry.section)
     elsewhere = sorted({key.section for key in SCHEMA if key.name.lower() == entry.key})
     if elsewhere:
         return "this key belongs in " + " or ".join(f"[{section}]" for section in elsewhere)

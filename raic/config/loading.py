@@ -10,8 +10,10 @@ from typing import Any
 
 from raic.config.anonymity import check_privacy, i2p_settings, onion_settings
 from raic.config.checking import Checked, check_text
+from raic.config.clouds import cloud_settings
 from raic.config.introducers import read_introducers
 from raic.config.model import Config, NodeSettings, ProviderSettings, StorageSettings
+from raic.config.providerkeys import FILESYSTEM
 from raic.config.schema import keys_of
 from raic.errors import ConfigurationError
 
@@ -132,10 +134,20 @@ def _provider(checked: Checked, node_directory: Path) -> ProviderSettings:
         checked.refuse("storage", "backend", f"there is no section [{section}]: add it")
     else:
         _refuse_unused(checked, section)
-    section = section if keys_of(section) else "provider:*"
+    return _provider_settings(
+        checked, section if keys_of(section) else "provider:*", name, node_directory
+    )
+
+
+def _provider_settings(
+    checked: Checked, section: str, name: str, node_directory: Path
+) -> ProviderSettings:
+    kind = checked.get(section, "type")
+    if kind != FILESYSTEM:
+        return ProviderSettings(name, kind, cloud=cloud_settings(checked, section, node_directory))
     return ProviderSettings(
         name=name,
-        kind=checked.get(section, "type"),
+        kind=kind,
         path=node_directory / Path(checked.get(section, "path")).expanduser(),
         fsync=checked.get(section, "fsync"),
     )

@@ -8,6 +8,10 @@ from typing import Any
 
 from attrs import field, frozen
 
+from raic.backends.layers.stack import LayerSettings
+from raic.backends.registry import ProviderType
+from raic.config.credentials.wanted import Wanted
+
 
 @frozen
 class NodeSettings:
@@ -44,13 +48,51 @@ class StorageSettings:
 
 
 @frozen
+class CloudSettings:
+    """``[provider:NAME]`` of a type that the registry knows.
+
+    :ivar values: of the type's own keys.
+    :ivar wanted: the credentials.
+    """
+
+    type: ProviderType
+    values: Mapping[str, Any]
+    wanted: Wanted
+    layers: LayerSettings
+
+    def values_for(self, server_id: str) -> Mapping[str, Any]:
+        """The values, with the prefix that a node has of which none is configured.
+
+        It is made of the server's id, so that nodes that share a container keep out of each
+        other's way.
+        """
+        if "prefix" in self.values and self.values["prefix"] is None:
+            return {**self.values, "prefix": f"raic/{server_id}/"}
+        return self.values
+
+
+@frozen
 class ProviderSettings:
-    """``[provider:NAME]``."""
+    """``[provider:NAME]``.
+
+    :ivar path: None for a cloud.
+    :ivar fsync: whether what is acknowledged outlives a power cut.
+    :ivar cloud: None for a filesystem.
+    """
 
     name: str
     kind: str
-    path: Path
-    fsync: bool
+    path: Path | None = None
+    fsync: bool = True
+    cloud: CloudSettings | None = None
+
+    def describe(self, server_id: str) -> str:
+        """Where the objects are, for messages."""
+        if self.cloud is None:
+            return f"{self.kind} {self.path}"
+        values = self.cloud.values_for(server_id)
+        places = [f"{key} {values[key]}" for key in ("container", "prefix") if values.get(key)]
+        return f"{self.kind} {', '.join(places)}".strip()
 
 
 @frozen

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from attrs import frozen
-
 from raic.config import parsers
+from raic.config.key import ANY, Key
+from raic.config.key import ours as _ours
+from raic.config.key import refused as _refused
+from raic.config.providerkeys import PROVIDER
 
-ANY = "*"
-"""As a key's name: any name.  At the end of a section's name: any ending."""
-
-
-@frozen
-class Key:
-    """One key.
-
-    :ivar section: its section; ``provider:*`` stands for all that begin so.
-    :ivar name: as documented; keys are case-insensitive.
-    :ivar parse: makes the value of the text, or raises ``ValueError`` saying what to write.
-    :ivar default: the text that an absent key stands for; None for no value.
-    :ivar tahoe: whether Tahoe-LAFS 1.20 has it.
-    :ivar refused: why the key may not stand there at all, and what to do instead.
-    :ivar notice: what ``raic run`` says about a key that is accepted and has no effect yet.
-    """
-
-    section: str
-    name: str
-    help: str
-    parse: Callable[[str], Any] = parsers.text
-    default: str | None = None
-    tahoe: bool = True
-    refused: str = ""
-    notice: str = ""
-
-
-def _refused(section: str, reason: str, *names: str) -> tuple[Key, ...]:
-    return tuple(Key(section, name, f"Refused: {reason}.", refused=reason) for name in names)
-
-
-def _ours(section: str, name: str, parse: Callable[[str], Any], default: str, text: str) -> Key:
-    return Key(section, name, text, parse, default, tahoe=False)
-
+__all__ = ["ANY", "SCHEMA", "Key", "keys_of", "matches"]
 
 _NO_FRONTEND = "a storage node has no web-API; remove the key"
 _NO_CLIENT = "a storage node is no client: keep the key in the client's own tahoe.cfg"
@@ -239,26 +205,6 @@ STORAGE = (
     ),
     Key("storage", "expire.immutable", "Immutable shares expire.", parsers.boolean, "true"),
     Key("storage", "expire.mutable", "Mutable shares expire.", parsers.boolean, "true"),
-)
-
-PROVIDER = (
-    _ours(
-        "provider:*", "type", parsers.one_of("filesystem"), "filesystem", "What it is: filesystem."
-    ),
-    _ours(
-        "provider:*",
-        "path",
-        parsers.file_name,
-        "storage",
-        "The folder that holds the objects; relative to the node directory.",
-    ),
-    _ours(
-        "provider:*",
-        "fsync",
-        parsers.boolean,
-        "true",
-        "Whether a share is on the disk before it is acknowledged.  false is what Tahoe does.",
-    ),
 )
 
 OTHERS = (

@@ -172,7 +172,7 @@ class Mistakes(SynchronousTestCase):
         self.assert_problem("[provider:attic]\npath = x\n", "line 1", "[provider:disk]")
 
     def test_another_type_of_provider_is_refused(self) -> None:
-        self.assert_problem("[provider:disk]\ntype = s3\n", "line 2", "filesystem")
+        self.assert_problem("[provider:disk]\ntype = tape\n", "line 2", "filesystem")
 
 
 class Anonymity(SynchronousTestCase):
