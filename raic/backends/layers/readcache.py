@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
+from itertools import takewhile
+from typing import cast
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, succeed
@@ -52,19 +54,19 @@ class _Fetch:
     first: int
     count: int
     stale: bool = False
-    waiting: list[Deferred[bytes]] = field(factory=list)
-    outcome: bytes | Failure | None = None
+    waiting: list[Deferred[list[bytes]]] = field(factory=list)
+    outcome: list[bytes] | Failure | None = None
 
-    def arrival(self) -> Deferred[bytes]:
-        """Fires with the bytes of all the blocks."""
-        arrival: Deferred[bytes] = Deferred()
+    def arrival(self) -> Deferred[list[bytes]]:
+        """Fires with the blocks that there are."""
+        arrival: Deferred[list[bytes]] = Deferred()
         if self.outcome is None:
             self.waiting.append(arrival)
         else:
             arrival.callback(self.outcome)
         return arrival
 
-    def end(self, outcome: bytes | Failure) -> None:
+    def end(self, outcome: list[bytes] | Failure) -> None:
         """Tell who waits."""
         self.outcome = outcome
         waiting, self.waiting = self.waiting, []
@@ -198,26 +200,14 @@ class ReadCacheLayer(ForwardingProvider):
         self._note(key, offset, length)
         for fetch in coming:
             try:
-                data = await fetch.arrival()
+                blocks = await fetch.arrival()
             except Exception:  # noqa: BLE001 - nobody asked for it; this reader asks for himself
                 return await self._inner.get_object(key, offset, length)
-            self._split(fetch, data, known)
+            known.update(enumerate(blocks, fetch.first))
         if own is not None:
-            self._split(own, await own.arrival(), known)
-        blocks = []
-        for number in numbers:
-            block = known[number]
-            if block is None:
-                break
-            blocks.append(block)
-        return _cut(blocks, skip, length)
-
-    def _split(self, fetch: _Fetch, data: bytes, blocks: dict[int, bytes | None]) -> None:
-        """Add the blocks of ``data`` that are asked for."""
-        for at in range(0, len(data), self._block):
-            number = fetch.first + at // self._block
-            if number in blocks:
-                blocks[number] = data[at : at + self._block]
+            known.update(enumerate(await own.arrival(), own.first))
+        there = list(takewhile(lambda block: block is not None, map(known.get, numbers)))
+        return _cut(cast("list[bytes]", there), skip, length)
 
     def _fetch(self, key: str, first: int, count: int) -> _Fetch:
         fetch = _Fetch(key, first, count)
@@ -231,16 +221,17 @@ class ReadCacheLayer(ForwardingProvider):
 
     def _arrived(self, outcome: bytes | Failure, fetch: _Fetch) -> None:
         self._retire(fetch)
-        if not isinstance(outcome, Failure) and not fetch.stale and not self._stopped:
-            self._keep(fetch, outcome)
-        fetch.end(outcome)
-
-    def _keep(self, fetch: _Fetch, data: bytes) -> None:
+        if isinstance(outcome, Failure):
+            fetch.end(outcome)
+            return
         size = self._block
-        for at in range(0, len(data), size):
-            self._store.add((fetch.key, fetch.first + at // size), data[at : at + size])
-        if len(data) < fetch.count * size:
-            self._reads_of(fetch.key).ends_by(fetch.first * size + len(data))
+        blocks = [outcome[at : at + size] for at in range(0, len(outcome), size)]
+        if not fetch.stale and not self._stopped:
+            for number, block in enumerate(blocks, fetch.first):
+                self._store.add((fetch.key, number), block)
+            if len(outcome) < fetch.count * size:
+                self._reads_of(fetch.key).ends_by(fetch.first * size + len(outcome))
+        fetch.end(blocks)
 
     def _retire(self, fetch: _Fetch) -> None:
         self._fetches.discard(fetch)
