@@ -241,6 +241,28 @@ class FailureTests(Scripted):
         self.assertEqual(self.swift.objects, {"b": TEN})
 
     @driven
+    async def test_a_token_may_end_within_a_bulk_delete(self) -> None:
+        refused = b'{"Number Deleted": 0, "Response Status": "401 Unauthorized", "Errors": []}'
+        done = b'{"Number Deleted": 2, "Response Status": "200 OK", "Errors": []}'
+        answers = [Answer(200, refused), Answer(200, done)]
+
+        def bulk(request: Request) -> Answer | None:
+            return answers.pop(0) if "bulk-delete" in request.query else None
+
+        self.swift.interfere = bulk
+        self.assertEqual(await self.provider.delete_objects(["a", "b"]), frozenset())
+        self.assertEqual(len(self.sign_ins()), 1)
+
+    @driven
+    async def test_a_bulk_delete_says_what_it_could_not_delete(self) -> None:
+        errors = b'[["/container/b", "503 Busy"], ["/container/c", "404 Not Found"]]'
+        body = b'{"Number Deleted": 1, "Response Status": "503 Busy", "Errors": %s}' % errors
+        self.swift.interfere = lambda r: Answer(200, body) if "bulk-delete" in r.query else None
+        failed = await self.provider.delete_objects(["a", "b", "c"])
+        self.assertEqual(failed, frozenset("b"))
+        await self.refused(self.provider.delete_objects(["b", "c"]), ProviderBusy)
+
+    @driven
     async def test_nothing_listens(self) -> None:
         await self.server.stop()
         await self.refused(self.provider.get_object("a", 0, 1), ProviderUnreachable)
