@@ -33,6 +33,9 @@ from raic.values import ObjectPage, Space, Stored
 
 T = TypeVar("T")
 
+STREAMED_BYTES = 1024 * 1024
+"""What a stream reads at once: the most that a consumer may be given."""
+
 
 @implementer(IStorageProvider, IInterruptedUploads)
 class BlockingProvider:
@@ -134,7 +137,8 @@ class BlockingProvider:
             reader.close()
             return result
 
-        return PieceStream(consumer, reader.read, offset, length).start().addBoth(done)
+        stream = PieceStream(consumer, reader.read, offset, length, STREAMED_BYTES)
+        return stream.start().addBoth(done)
 
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
         """See :class:`raic.interfaces.IStorageProvider`."""

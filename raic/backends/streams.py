@@ -21,6 +21,8 @@ class PieceStream:
 
     :param read: called with an offset and a size, one call at a time; its Deferred fires with
         the bytes there, fewer only at the object's end.
+    :param piece_bytes: the size of a piece: larger ones cost less where each read is a call to a
+        worker, and delay the first byte.
     """
 
     def __init__(
@@ -29,7 +31,9 @@ class PieceStream:
         read: Callable[[int, int], Deferred[bytes]],
         offset: int,
         length: int,
+        piece_bytes: int = PIECE_BYTES,
     ) -> None:
+        self._piece_bytes = piece_bytes
         self._consumer = consumer
         self._read = read
         self._position = offset
@@ -68,7 +72,7 @@ class PieceStream:
         self._finish()
 
     def _read_ahead(self) -> None:
-        size = min(PIECE_BYTES, self._end - self._position)
+        size = min(self._piece_bytes, self._end - self._position)
         position = self._position
         self._position += size
         self._reading = True

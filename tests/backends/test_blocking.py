@@ -309,7 +309,7 @@ class LifeTests(HeldCase):
 class StreamTests(HeldCase):
     def setUp(self) -> None:
         super().setUp()
-        self.data = pattern(3 * MIB)
+        self.data = pattern(6 * MIB)
         self.store.objects[KEY] = self.data
 
     def stream(self, collector: Collector) -> Deferred[int]:
@@ -350,7 +350,7 @@ class StreamTests(HeldCase):
         self.assertEqual(self.successResultOf(reading), self.data[1:5001])
 
     def test_a_body_that_breaks_off_is_continued_as_long_as_it_brings_something(self) -> None:
-        self.store.cuts = [MIB + 1, MIB + 2]
+        self.store.cuts = [2 * MIB + 1, MIB + 2]
         collector = Collector()
         streaming = self.stream(collector)
         self.workers.run_all()
