@@ -50,10 +50,15 @@ def clean_environment() -> dict[str, str]:
 
 
 def run(
-    arguments: Sequence[str | Path], seconds: float = 60.0, expected: int = 0, stdin: bytes = b""
+    arguments: Sequence[str | Path],
+    seconds: float = 60.0,
+    expected: int = 0,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
 ) -> bytes:
     """Run a command to its end.
 
+    :param environment: variables to add.
     :return: its standard output.
     :raises ProgramFailed: its exit code is not ``expected``.
     """
@@ -62,7 +67,7 @@ def run(
         input=stdin,
         capture_output=True,
         timeout=seconds,
-        env=clean_environment(),
+        env=clean_environment() | dict(environment or {}),
         check=False,
     )
     if done.returncode != expected:
