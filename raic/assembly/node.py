@@ -13,7 +13,16 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 import raic
-from raic.assembly.stack import PROVIDER_THREADS, Reactor, make_provider, open_or_create_index
+from raic.assembly.owning import TakeOver, make_ownership, own_prefix
+from raic.assembly.stack import (
+    PROVIDER_THREADS,
+    ProviderStack,
+    Reactor,
+    make_stack,
+    open_or_create_index,
+    room_within,
+)
+from raic.backends.layers.owned import OwnedLayer
 from raic.budget import MemoryBudget
 from raic.config.addresses import Addresses, make_addresses, write_addresses
 from raic.config.files import replace_file
@@ -22,7 +31,7 @@ from raic.config.model import Config
 from raic.config.tls import ServerTls
 from raic.deferreds import async_to_deferred
 from raic.errors import ProviderError
-from raic.interfaces import IIndex, IStorageProvider, IWorkers
+from raic.interfaces import IIndex, IInterruptedUploads, IStorageProvider, IWorkers
 from raic.server.announcer import Announcer, SequenceFile, make_announcement
 from raic.server.foolscap.connection import ConnectionLimits
 from raic.server.foolscap.storage import FoolscapStorageServer
@@ -79,9 +88,9 @@ def make_node_addresses(config: Config, identity: Identity) -> tuple[tuple[str, 
     )
 
 
-async def _space_of(provider: IStorageProvider) -> Space | None:
+async def _space_of(gauge: SpaceGauge) -> Space | None:
     try:
-        return await provider.get_space()
+        return await gauge.ask()
     except ProviderError:
         return None
 
@@ -91,6 +100,7 @@ class StorageNode:
 
     :param on_fatal: called, in any thread, when the index cannot go on: the process must end at
         once and touch no object.
+    :param take_over: to take the prefix over from whoever has it; None for not.
     """
 
     _log = Logger()
@@ -101,11 +111,13 @@ class StorageNode:
         identity: Identity,
         reactor: Reactor,
         on_fatal: Callable[[Exception], None],
+        take_over: TakeOver | None = None,
     ) -> None:
         self._config = config
         self._identity = identity
         self._reactor = reactor
         self._on_fatal = on_fatal
+        self._take_over = take_over
         self._undo: list[Callable[[], object]] = []
 
     @async_to_deferred
@@ -120,19 +132,26 @@ class StorageNode:
         write_addresses(config.private, addresses)
         workers = ThreadWorkers(self._reactor, PROVIDER_THREADS, "raic-provider")
         self._undo.append(workers.stop)
-        provider = make_provider(config, self._identity, workers, self._reactor)
-        await provider.start()
-        self._undo.append(provider.stop)
+        stack = make_stack(config, self._identity, workers, self._reactor)
+        await stack.provider.start()
+        self._undo.append(stack.provider.stop)
         index = await open_or_create_index(
-            config, self._identity, provider, self._reactor, self._on_fatal
+            config,
+            self._identity,
+            stack,
+            self._reactor,
+            self._on_fatal,
+            take_over=self._take_over is not None,
         )
         self._undo.append(index.close)
-        service = await self._start_service(provider, index)
+        provider, may_write = await self._own(stack, index)
+        gauge = SpaceGauge(provider, self._reactor, room_within(config, index))
+        service = await self._start_service(provider, index, gauge, may_write)
         await self._listen(service, workers, hints, addresses)
         return NodeFacts(
             addresses,
             hints,
-            await _space_of(provider),
+            await _space_of(gauge),
             await index.get_totals(),
             index.was_clean(),
         )
@@ -150,11 +169,32 @@ class StorageNode:
             except Exception:  # noqa: BLE001 - the rest has to be stopped all the same
                 self._log.failure("while stopping the node")
 
-    async def _start_service(self, provider: IStorageProvider, index: IIndex) -> StorageService:
+    async def _own(
+        self, stack: ProviderStack, index: IIndex
+    ) -> tuple[IStorageProvider, Callable[[], bool]]:
+        """Claim the prefix of a cloud.
+
+        Returns what writes only while the prefix is this node's, and whether it is.  A folder needs
+        no claim: the node directory's lock guards it.
+        """
+        if self._config.provider.cloud is None:
+            return stack.provider, lambda: True
+        ownership = make_ownership(self._config, self._identity, stack, index, self._reactor)
+        self._undo.append(ownership.stop)
+        await own_prefix(ownership, self._config, self._take_over)
+        ownership.watch()
+        return OwnedLayer(stack.provider, ownership.raise_unless_owner), ownership.may_write
+
+    async def _start_service(
+        self,
+        provider: IStorageProvider,
+        index: IIndex,
+        gauge: SpaceGauge,
+        may_write: Callable[[], bool],
+    ) -> StorageService:
         config, clock = self._config, self._reactor
         sealer, pins = Sealer(self._identity.seal_key), Pins()
         maximum = config.storage.max_mutable_message
-        gauge = SpaceGauge(provider, clock)
         await gauge.start()
         self._undo.append(gauge.stop)
         self._start_cleaning(provider, index, pins)
@@ -177,6 +217,7 @@ class StorageNode:
             clock,
             maximum_mutable=maximum,
             permissions=Permissions(config.storage.readonly, config.storage.readonly_mutable),
+            may_write=may_write,
         )
         self._undo.append(service.stop)
         return service
@@ -187,6 +228,24 @@ class StorageNode:
         self._undo.append(collector.stop)
         if not index.was_clean():
             self._undo.append(self._start_scan(provider, index).cancel)
+        if IInterruptedUploads.providedBy(provider):
+            self._undo.append(self._clear_uploads(IInterruptedUploads(provider)).cancel)
+
+    def _clear_uploads(self, provider: IInterruptedUploads) -> Deferred[None]:
+        """Discard in the background what uploads of earlier runs left behind."""
+
+        def cleared(count: int) -> None:
+            if count:
+                self._log.info("{count} interrupted uploads were discarded", count=count)
+
+        def failed(failure: Failure) -> None:
+            if not isinstance(failure.value, CancelledError):
+                self._log.warn(
+                    "what interrupted uploads left behind stays for now: {error}",
+                    error=failure.getErrorMessage(),
+                )
+
+        return provider.clear_interrupted_uploads("").addCallbacks(cleared, failed)
 
     def _start_scan(self, provider: IStorageProvider, index: IIndex) -> Deferred[None]:
         """Look in the background for what the last run left behind."""

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
 
 from raic.backends.filesystem import FilesystemProvider
 from raic.backends.layers.stack import wrap_in_layers
@@ -16,10 +17,13 @@ from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
 from raic.config.loading import CONFIG_NAME
 from raic.config.model import CloudSettings, Config
-from raic.errors import ConfigurationError, IndexMissing
+from raic.errors import ConfigurationError, IndexMissing, PrefixOwned
 from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
+from raic.shares.claims import Claimant, newest_claim
 from raic.shares.index import create_index, open_index
 from raic.shares.keys import parse_key, usual_folders
+from raic.shares.sealing import Sealer
+from raic.values import Totals
 
 PROVIDER_THREADS = 8
 FIRST_EPOCH = 1
@@ -124,24 +128,25 @@ def _length_of(key: str) -> int | None:
 async def open_or_create_index(
     config: Config,
     identity: Identity,
-    provider: IStorageProvider,
+    stack: ProviderStack,
     reactor: Reactor,
     on_fatal: Callable[[Exception], None],
+    *,
+    take_over: bool = False,
 ) -> IIndex:
     """The node's index; an empty one when the provider is empty too.
 
     Raises IndexMissing when the provider is not: its objects would be lost from sight.
+
+    Raises PrefixOwned when they are another server's.
+
+    :param take_over: make an empty one all the same when they are.
     """
     path = config.index_path
+    provider = stack.provider
     if not path.exists():
-        first = await provider.list_objects("", None)
-        if first.objects:
-            place = config.provider.describe(identity.server_id)
-            error = IndexMissing(f"there is no index at {path}, but {place} holds objects")
-            error.remedy = (
-                f"run 'raic restore --local {config.node_directory}' to rebuild the index"
-            )
-            raise error
+        if (await provider.list_objects("", None)).objects:
+            await _check_objects(config, identity, stack, take_over=take_over)
         create_index(path, FIRST_EPOCH)
     return open_index(
         path,
@@ -151,3 +156,31 @@ async def open_or_create_index(
         local_listing=ILocalListing.providedBy(provider),
         on_fatal=on_fatal,
     )
+
+
+async def _check_objects(
+    config: Config, identity: Identity, stack: ProviderStack, *, take_over: bool
+) -> None:
+    """Raise what is wrong with objects that are there when there is no index."""
+    claimant = Claimant(Sealer(identity.seal_key), identity.server_id)
+    newest = await newest_claim(stack.untagged, claimant)
+    if newest is None or newest.ours:
+        place = config.provider.describe(identity.server_id)
+        error = IndexMissing(f"there is no index at {config.index_path}, but {place} holds objects")
+        error.remedy = f"run 'raic restore --local {config.node_directory}' to rebuild the index"
+        raise error
+    if not take_over:
+        detail = f"the prefix belongs to {newest.describe()}"
+        raise PrefixOwned(config.provider.name, "start", detail)
+
+
+def room_within(config: Config, index: IIndex) -> Callable[[], Deferred[int]] | None:
+    """How much the quota of a cloud still allows, by what the index knows; None without one."""
+    quota = None if config.provider.cloud is None else config.provider.cloud.values.get("quota")
+    if quota is None:
+        return None
+
+    def room(totals: Totals) -> int:
+        return max(0, int(quota) - totals.share_bytes - totals.slot_bytes)
+
+    return lambda: index.get_totals().addCallback(room)

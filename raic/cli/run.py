@@ -36,7 +36,12 @@ STOP_SECONDS = 20.0
 
 @click.command()
 @click.argument("nodedir", required=False, type=click.Path(path_type=Path))
-def run(nodedir: Path | None) -> None:
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Take the cloud's prefix over from another server or copy that is gone for good.",
+)
+def run(nodedir: Path | None, *, take_over: bool) -> None:
     """Run the storage node in NODEDIR until SIGINT or SIGTERM.
 
     Without NODEDIR the node in ./raic-node is run; it is made first if it does not exist.
@@ -47,13 +52,15 @@ def run(nodedir: Path | None) -> None:
             now = int(time.time())
             describe_new_node(*create_node_directory(nodedir.absolute(), NewNode(), now))
     config = load_config(nodedir.absolute())
+    if take_over and config.provider.cloud is None:
+        raise click.UsageError("--take-over is for clouds: nobody else has a folder's prefix")
     identity = load_identity(config.private)
     lock = NodeLock(config.node_directory)
     try:
         os.umask(0o077)
         _raise_file_limit()
         begin_logging(sys.stderr, config.node.log_level)
-        code = _run_node(config, identity)
+        code = _run_node(config, identity, take_over=take_over)
     finally:
         lock.release()
     click.get_current_context().exit(code)
@@ -65,11 +72,11 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _run_node(config: Config, identity: Identity) -> int:
+def _run_node(config: Config, identity: Identity, *, take_over: bool) -> int:
     # Importing it installs it, which only the process that runs a node should do.
     from twisted.internet import reactor  # noqa: PLC0415
 
-    process = _NodeProcess(config, identity, reactor)
+    process = _NodeProcess(config, identity, reactor, take_over=take_over)
     process.run()
     return process.code
 
@@ -85,11 +92,14 @@ def _die(error: Exception) -> NoReturn:
 class _NodeProcess:
     """The node, the reactor's life and the exit code."""
 
-    def __init__(self, config: Config, identity: Identity, reactor: Any) -> None:
+    def __init__(
+        self, config: Config, identity: Identity, reactor: Any, *, take_over: bool
+    ) -> None:
         self._config = config
         self._identity = identity
         self._reactor = reactor
-        self._node = StorageNode(config, identity, reactor, _die)
+        progress = _tell_wait if take_over else None
+        self._node = StorageNode(config, identity, reactor, _die, progress)
         self._started: Deferred[None] | None = None
         self._ending = False
         self.code = 0
@@ -157,6 +167,10 @@ def _give_up() -> NoReturn:
     click.echo(f"raic: not everything stopped within {STOP_SECONDS:.0f} s", err=True)
     sys.stdout.flush()
     os._exit(FAILED)
+
+
+def _tell_wait(seconds: float) -> None:
+    click.echo(f"waiting for the other to stop writing: {seconds:.0f} s left")
 
 
 def _describe(config: Config, identity: Identity) -> None:

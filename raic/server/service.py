@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, gatherResults
@@ -11,7 +11,14 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from raic.deferreds import async_to_deferred
-from raic.errors import NoSpace, NoSuchShare, ServiceBusy, ServiceStopping, UploadFinished
+from raic.errors import (
+    NoSpace,
+    NoSuchShare,
+    OwnershipUnknown,
+    ServiceBusy,
+    ServiceStopping,
+    UploadFinished,
+)
 from raic.interfaces import (
     IAllocation,
     IBucketUpload,
@@ -67,6 +74,8 @@ class StorageService:
     """Joins buckets, slots and the index into the protocol.
 
     :param maximum_mutable: the largest mutable share, in bytes.
+    :param may_write: whether the prefix is this node's as of this moment; while it is not, there is
+        no space, and nothing is written.
     """
 
     def __init__(
@@ -79,6 +88,7 @@ class StorageService:
         *,
         maximum_mutable: int,
         permissions: Permissions = Permissions(),
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         self._index = index
         self._buckets = buckets
@@ -87,6 +97,7 @@ class StorageService:
         self._clock = clock
         self._maximum_mutable = maximum_mutable
         self._permissions = permissions
+        self._may_write = may_write
         self._stopping = False
         self.uploads = Uploads()
 
@@ -185,7 +196,7 @@ class StorageService:
             raise
 
     def _available(self) -> int:
-        if self._permissions.readonly or self._stopping:
+        if self._permissions.readonly or self._stopping or not self._may_write():
             return 0
         return max(0, self._space.available() - self.uploads.reserved)
 
@@ -247,6 +258,8 @@ class StorageService:
             raise ServiceStopping("the node is shutting down")
         if vectors and self._permissions.readonly_mutable:
             raise NoSpace("node", "read_test_write", "readonly_mutable = true: slots are read-only")
+        if vectors and not self._may_write():
+            raise OwnershipUnknown("node", "read_test_write", "the prefix is not this node's now")
         return await self._slots.read_test_write(
             storage_index, write_enabler, secrets, vectors, reads
         )

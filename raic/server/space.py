@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from collections.abc import Callable
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from raic.deferreds import async_to_deferred
 from raic.interfaces import IStorageProvider
 from raic.values import Space
 
@@ -20,12 +24,20 @@ class SpaceGauge:
     A provider that fails, or has not answered for two minutes, has no space.
 
     :param clock: an ``IReactorTime``.
+    :param room: how much the node's own quota still allows; None where there is none, or the
+        provider sees to it.
     """
 
     _log = Logger()
 
-    def __init__(self, provider: IStorageProvider, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        provider: IStorageProvider,
+        clock: IReactorTime,
+        room: Callable[[], Deferred[int]] | None = None,
+    ) -> None:
         self._provider = provider
+        self._room = room
         self._clock = clock
         self._measured: Space | None = None
         self._measured_at = 0.0
@@ -60,6 +72,17 @@ class SpaceGauge:
             return 0
         return max(0, self._measured.available - self._stored_since)
 
+    @async_to_deferred
+    async def ask(self) -> Space:
+        """What the provider says now, within the quota.
+
+        :return: fires with it; fails with a ``ProviderError`` or an ``IndexFailure``.
+        """
+        space = await self._provider.get_space()
+        if self._room is None:
+            return space
+        return evolve(space, available=min(space.available, await self._room()))
+
     def _measure(self) -> Deferred[None]:
         self._next = None
         stored_before = self._stored_since
@@ -84,5 +107,4 @@ class SpaceGauge:
             if self._running:
                 self._next = self._clock.callLater(REFRESH_SECONDS, self._measure)
 
-        asked = maybeDeferred(self._provider.get_space)
-        return asked.addCallbacks(measured, failed).addCallback(again)
+        return self.ask().addCallbacks(measured, failed).addCallback(again)

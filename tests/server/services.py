@@ -24,6 +24,7 @@ class ServiceTestCase(StoreTestCase):
 
     capacity = 2**40
     permissions = Permissions()
+    may_write = True
 
     def setUp(self) -> None:
         super().setUp()
@@ -51,6 +52,7 @@ class ServiceTestCase(StoreTestCase):
             self.clock,
             maximum_mutable=MAX_MUTABLE,
             permissions=self.permissions,
+            may_write=lambda: self.may_write,
         )
         self.addCleanup(self.service.stop)
 

@@ -12,6 +12,7 @@ from raic.errors import (
     IndexFull,
     NoSpace,
     NoSuchShare,
+    OwnershipUnknown,
     ServiceStopping,
     UploadFinished,
 )
@@ -230,6 +231,25 @@ class ReadOnlyTests(ServiceTestCase):
         self.failureResultOf(write, NoSpace)
         read = self.service.read_test_write(INDEX_A, ENABLER, SECRETS, {}, ())
         self.assertTrue(self.successResultOf(read).success)
+
+
+class LostPrefixTests(ServiceTestCase):
+    may_write = False
+
+    def test_a_node_whose_prefix_is_anothers_announces_no_space_and_allocates_nothing(self) -> None:
+        self.assertEqual(self.service.get_sizes().available_space, 0)
+        self.assertEqual(self.allocate(INDEX_A, {0}, 1), (set(), {}))
+
+    def test_its_slots_can_be_read_but_not_written(self) -> None:
+        vectors = {1: TestWriteVectors((), (WriteVector(0, b"x"),), None)}
+        write = self.service.read_test_write(INDEX_A, ENABLER, SECRETS, vectors, ())
+        self.failureResultOf(write, OwnershipUnknown)
+        read = self.service.read_test_write(INDEX_A, ENABLER, SECRETS, {}, ())
+        self.assertTrue(self.successResultOf(read).success)
+
+    def test_it_goes_on_once_the_prefix_is_its_own_again(self) -> None:
+        self.may_write = True
+        self.assertEqual(set(self.allocate(INDEX_A, {0}, 1)[1]), {0})
 
 
 class StoppingTests(ServiceTestCase):

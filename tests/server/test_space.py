@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -97,3 +97,13 @@ class SpaceGaugeTests(SynchronousTestCase):
         self.successResultOf(self.gauge.start())
         self.gauge.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_nodes_own_quota_counts_too(self) -> None:
+        room = 400
+        gauge = SpaceGauge(self.provider, self.clock, lambda: succeed(room))
+        self.addCleanup(gauge.stop)
+        self.successResultOf(gauge.start())
+        self.assertEqual(gauge.available(), 400)
+        room = 5000
+        self.clock.advance(REFRESH_SECONDS)
+        self.assertEqual(gauge.available(), 1000)

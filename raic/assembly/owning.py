@@ -1,0 +1,64 @@
+"""Claiming the prefix of a cloud, where others may write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from socket import gethostname
+
+from raic.assembly.stack import ProviderStack, Reactor
+from raic.config.identity import Identity
+from raic.config.model import Config
+from raic.errors import PrefixOwned
+from raic.interfaces import IIndex
+from raic.shares.ownership import Ownership
+from raic.shares.sealing import Sealer
+
+TakeOver = Callable[[float], None]
+"""Take the prefix over; called every few seconds with how many seconds are left to wait."""
+
+
+def make_ownership(
+    config: Config, identity: Identity, stack: ProviderStack, index: IIndex, clock: Reactor
+) -> Ownership:
+    """What claims the prefix for a node; it has not done so yet."""
+    return Ownership(
+        stack.untagged,
+        index,
+        Sealer(identity.seal_key),
+        identity.server_id,
+        clock,
+        host=gethostname(),
+        place=_place(config.node_directory),
+    )
+
+
+async def own_prefix(
+    ownership: Ownership, config: Config, take_over: TakeOver | None = None
+) -> None:
+    """Claim the prefix, or take it over.
+
+    Raises ``PrefixOwned`` when it is another's, or, after a take-over, when the index has to be
+    made anew before anything else.
+    """
+    if take_over is None:
+        await ownership.claim()
+    elif not await ownership.take_over(take_over):
+        raise PrefixOwned(
+            config.provider.name,
+            "take_over",
+            "the prefix is this node's now, but another has written there since the index was"
+            " current",
+            f"run 'raic restore --local {config.node_directory}', then start the node again",
+        )
+
+
+def _place(directory: Path) -> str:
+    """What tells a node directory from a copy of it, on this machine or another."""
+    found = os.stat(directory)
+    try:
+        machine = Path("/etc/machine-id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        machine = gethostname()
+    return f"{machine} {found.st_dev} {found.st_ino}"
