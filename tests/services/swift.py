@@ -88,7 +88,7 @@ def running_swift(*, large_objects: bool = True, token_life: int = 86400) -> Ite
         _make_rings(folder, ports)
         (folder / "devices" / "d1").mkdir(parents=True)
         processes += [_started(folder, kind) for kind in (*_KINDS, "proxy")]
-        _await_health(endpoint, folder, processes)
+        _await_health(endpoint, ports, folder, processes)
         yield SwiftServer(endpoint, folder)
     finally:
         for process in processes:
@@ -211,14 +211,25 @@ def _started(folder: Path, kind: str) -> subprocess.Popen[bytes]:
         )
 
 
-def _await_health(endpoint: str, folder: Path, processes: list[subprocess.Popen[bytes]]) -> None:
+def _await_health(
+    endpoint: str, ports: Iterable[int], folder: Path, processes: list[subprocess.Popen[bytes]]
+) -> None:
     deadline = monotonic() + START_SECONDS
-    while not _answers(endpoint):
+    # The proxy answers although the servers behind it do not listen yet.
+    while not (all(_listens(port) for port in ports) and _answers(endpoint)):
         dead = any(process.poll() is not None for process in processes)
         if dead or monotonic() > deadline:
             logs = "\n".join(log.read_text() for log in sorted(folder.glob("*.log")))
             raise RuntimeError(f"Swift did not start:\n{logs}")
         sleep(0.05)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _answers(endpoint: str) -> bool:
