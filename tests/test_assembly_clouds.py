@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
+from raic.assembly import prove_access
 from raic.assembly.owning import own_prefix
 from raic.assembly.stack import ProviderStack, make_stack
 from raic.backends.layers.observation import ObservationLayer
@@ -150,6 +151,38 @@ class Starting(CloudCase):
         with self.assertRaises(Exception) as caught:
             await self.run_once()
         self.assertIn("raic credentials set cloud", f"{caught.exception}")
+
+
+@pytest.mark.service
+class Secrets(CloudCase):
+    async def test_they_are_read_again_when_the_node_is_told_to(self) -> None:
+        node = self.make_node()
+        self.assertFalse(await node.reload_credentials())
+        # Sources look into the environment that there was when they were made.
+        environment = dict(os.environ)
+        self.patch(os, "environ", environment)
+        await node.start()
+        self.assertFalse(await node.reload_credentials())
+        environment["RAIC_CLOUD_SECRET_ACCESS_KEY"] = "another"
+        self.assertTrue(await node.reload_credentials())
+        self.assertFalse(await node.reload_credentials())
+
+    async def test_a_folder_has_none(self) -> None:
+        self.configure()
+        node = self.make_node()
+        await node.start()
+        self.assertFalse(await node.reload_credentials())
+
+    async def test_they_are_proved_by_a_start_of_the_provider(self) -> None:
+        (self.path / "raic.cfg").write_text(
+            f"[storage]\nbackend = provider:cloud\n[provider:cloud]\ntype = s3\n"
+            f"container = {self.container}\nendpoint_url = {self.endpoint.url}\n"
+        )
+        secrets = {"access_key_id": "an-id", "secret_access_key": "a-key"}
+        proved = await prove_access(self.path, "cloud", secrets, reactor)
+        self.assertIn(f"s3 container {self.container}", proved)
+        with self.assertRaises(ConfigurationError):
+            await prove_access(self.path, "disk", secrets, reactor)
 
 
 class TakingOver(OwnershipTestCase):

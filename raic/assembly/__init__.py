@@ -1,6 +1,7 @@
 """The composition root: where the protocol, the shares and the provider meet."""
 
 from raic.assembly.node import NodeFacts, StorageNode
+from raic.assembly.proving import prove_access
 from raic.assembly.restore import RestoredIndex, restore_index
 
-__all__ = ["NodeFacts", "RestoredIndex", "StorageNode", "restore_index"]
+__all__ = ["NodeFacts", "RestoredIndex", "StorageNode", "prove_access", "restore_index"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from attrs import astuple, frozen
 from foolscap.api import Tub
@@ -20,6 +21,7 @@ from raic.assembly.stack import (
     Reactor,
     make_stack,
     open_or_create_index,
+    renew_credentials,
     room_within,
 )
 from raic.backends.layers.owned import OwnedLayer
@@ -30,7 +32,7 @@ from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.config.tls import ServerTls
 from raic.deferreds import async_to_deferred
-from raic.errors import ProviderError
+from raic.errors import ProviderError, RaicError
 from raic.interfaces import IIndex, IInterruptedUploads, IStorageProvider, IWorkers
 from raic.server.announcer import Announcer, SequenceFile, make_announcement
 from raic.server.foolscap.connection import ConnectionLimits
@@ -119,6 +121,7 @@ class StorageNode:
         self._on_fatal = on_fatal
         self._take_over = take_over
         self._undo: list[Callable[[], object]] = []
+        self._renew: Callable[[], Deferred[bool]] | None = None
 
     @async_to_deferred
     async def start(self) -> NodeFacts:
@@ -135,6 +138,7 @@ class StorageNode:
         stack = make_stack(config, self._identity, workers, self._reactor)
         await stack.provider.start()
         self._undo.append(stack.provider.stop)
+        self._renew = partial(renew_credentials, stack, workers)
         index = await open_or_create_index(
             config,
             self._identity,
@@ -168,6 +172,25 @@ class StorageNode:
                 await maybeDeferred(undo)
             except Exception:  # noqa: BLE001 - the rest has to be stopped all the same
                 self._log.failure("while stopping the node")
+
+    @async_to_deferred
+    async def reload_credentials(self) -> bool:
+        """Read the secrets of the provider again, as after SIGHUP.
+
+        :return: fires with whether they are others now; never fails: what can no longer be read
+            stays as it was, and what goes wrong is logged.
+        """
+        if self._renew is None:
+            return False
+        try:
+            changed = await self._renew()
+        except RaicError as error:
+            self._log.warn(
+                "the new credentials cannot be used: {error}; {error.remedy}", error=error
+            )
+            return False
+        self._log.info("credentials were read again; changed: {changed}", changed=changed)
+        return changed
 
     async def _own(
         self, stack: ProviderStack, index: IIndex

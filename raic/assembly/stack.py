@@ -17,6 +17,7 @@ from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
 from raic.config.loading import CONFIG_NAME
 from raic.config.model import CloudSettings, Config
+from raic.deferreds import async_to_deferred
 from raic.errors import ConfigurationError, IndexMissing, PrefixOwned
 from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
 from raic.shares.claims import Claimant, newest_claim
@@ -184,3 +185,18 @@ def room_within(config: Config, index: IIndex) -> Callable[[], Deferred[int]] | 
         return max(0, int(quota) - totals.share_bytes - totals.slot_bytes)
 
     return lambda: index.get_totals().addCallback(room)
+
+
+@async_to_deferred
+async def renew_credentials(stack: ProviderStack, workers: IWorkers) -> bool:
+    """Read the secrets of a cloud again and have it use them.
+
+    :return: fires with whether they are others now; fails with a ``ProviderError`` when those
+        cannot be used.
+    """
+    if stack.credentials is None or not await stack.credentials.reload(workers):
+        return False
+    renew = getattr(stack.leaf, "renew_credentials", None)
+    if renew is not None:  # others ask when they are refused
+        await renew()
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from raic import __version__
+from raic.assembly import prove_access
 from raic.cli.create_node import create_node
 from raic.cli.credentials import make_credentials_group
 from raic.cli.failing import RaicGroup
@@ -20,7 +21,7 @@ def main() -> None:
 
 
 main.add_command(create_node)
-main.add_command(make_credentials_group())
+main.add_command(make_credentials_group(prove_access))
 main.add_command(restore)
 main.add_command(run)
 main.add_command(selftest)

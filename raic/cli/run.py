@@ -113,6 +113,7 @@ class _NodeProcess:
     def _start(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._end())
+        signal.signal(signal.SIGHUP, lambda *_: self._reload())
         _describe(self._config, self._identity)
         self._started = self._node.start().addCallbacks(self._ready, self._failed)
 
@@ -141,6 +142,9 @@ class _NodeProcess:
         if not self._ending:
             self._ending = True
             self._reactor.callFromThread(self._reactor.stop)
+
+    def _reload(self) -> None:
+        self._reactor.callFromThread(self._node.reload_credentials)
 
     def _stop(self) -> Deferred[None]:
         if self.code == 0:
