@@ -11,6 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 _ROUNDING = 1e-6
 """Tokens that may be missing: times are sums of floating point numbers."""
 
+_TICK = 0.001
+"""No wait is shorter: added to the time of day, a much smaller number would change nothing."""
+
 
 class TokenBucket:
     """Gives out tokens at a rate; who wants some waits for those who came before.
@@ -101,8 +104,9 @@ class TokenBucket:
             timer.cancel()
         if self._queue:
             self._fill()
-            missing = max(0.0, self._queue[0][0] - self._level)
-            self._timer = self._clock.callLater(missing / self.rate, self._serve)
+            missing = self._queue[0][0] - self._level
+            delay = max(_TICK, missing / self.rate) if missing > _ROUNDING else 0.0
+            self._timer = self._clock.callLater(delay, self._serve)
 
     def _serve(self) -> None:
         self._timer = None

@@ -226,7 +226,7 @@ class ReadCacheLayer(ForwardingProvider):
             return
         size = self._block
         blocks = [outcome[at : at + size] for at in range(0, len(outcome), size)]
-        if not fetch.stale and not self._stopped:
+        if not fetch.stale:
             for number, block in enumerate(blocks, fetch.first):
                 self._store.add((fetch.key, number), block)
             if len(outcome) < fetch.count * size:

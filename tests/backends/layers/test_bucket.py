@@ -41,6 +41,7 @@ class Customers:
             self.waiting.append(taking)
         elif step == "take now":
             if self.bucket.take_now(amount):
+                assert all(taking.called for taking in self.waiting), "somebody was overtaken"
                 self.given_out.append((self.clock.seconds(), amount))
         elif step == "wait":
             self.clock.pump([amount / 7] * 7)
@@ -93,6 +94,15 @@ class TokenBucketTests(SynchronousTestCase):
         self.successResultOf(taking)
         bucket.give_back(100)
         self.assertFalse(bucket.take_now(5))
+
+    def test_late_in_the_day_a_wait_still_ends(self) -> None:
+        self.clock.advance(2e9)
+        bucket = TokenBucket(self.clock, 1e6, 1e5)
+        for _ in range(20):
+            taking = [bucket.take(1e5) for _ in range(3)]
+            self.clock.pump([0.0999, 0.1003, 0.1, 0.1, 0.1])
+            for taken in taking:
+                self.successResultOf(taken)
 
     def test_who_waits_can_be_refused(self) -> None:
         bucket = TokenBucket(self.clock, 1, 4)

@@ -48,6 +48,16 @@ class ConcurrencyTests(LayerCase):
         for reading in reads[2:]:
             self.failureResultOf(reading, ProviderUnreachable)
 
+    def test_who_comes_while_places_are_given_out_waits_behind_the_others(self) -> None:
+        gates = [self.plan.hang("get_object") for _ in range(2)]
+        for number in range(2):
+            self.read(number)
+        self.read(2).addCallback(lambda _: self.read(4))
+        self.read(3)
+        gates[0].release()
+        self.assertEqual(self.done, [2, 3, 4, 0])
+        gates[1].release()
+
     def test_who_waits_too_long_is_refused(self) -> None:
         gate = self.plan.hang("get_object", times=2)
         reads = [self.read() for _ in range(2)]

@@ -18,7 +18,7 @@ from raic.errors import (
     QueueTooLong,
     StorageUnusable,
 )
-from tests.backends.layers.worlds import LayerCase, StreamsThatBreak
+from tests.backends.layers.worlds import ByHand, LayerCase, StreamsThatBreak, broken
 from tests.contracts.consumer import Collector
 from tests.contracts.provider import KEY, TEN, pattern
 
@@ -200,6 +200,30 @@ class ResumedStreamTests(LayerCase):
         self.assertFalse(collector.registered)
         piece = len(collector.pieces[0])
         self.assertEqual(self.breaking.offsets, [7, 7, 7 + piece, 7 + 3 * piece])
+
+    def test_a_stream_that_goes_on_ends_where_it_should(self) -> None:
+        self.breaking.after = [1]
+        collector = Collector()
+        streaming = self.layer.stream_object(KEY, 10, 1_000_000, collector)
+        self.pass_time(1)
+        self.assertEqual(self.successResultOf(streaming), 1_000_000)
+        self.assertTrue(collector.data == self.data[10:1_000_010])
+
+    def test_a_long_pause_does_not_use_up_the_time(self) -> None:
+        by_hand = ByHand(self.memory)
+        self.layer = RetryLayer(by_hand, self.clock, self.random)
+        collector = Collector()
+        streaming = self.layer.stream_object(KEY, 0, 10, collector)
+        by_hand.write(self.data[:4])
+        collector.pause()
+        self.pass_time(60)
+        collector.resume()
+        by_hand.end(broken("cloud"))
+        self.pass_time(1)
+        by_hand.write(self.data[4:10])
+        by_hand.end(6)
+        self.assertEqual(self.successResultOf(streaming), 10)
+        self.assertEqual(by_hand.ranges, [(0, 10), (4, 6)])
 
     def test_a_stream_of_many_breaks_goes_on_while_bytes_come(self) -> None:
         self.layer = RetryLayer(

@@ -3,14 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IConsumer, IPushProducer
-from zope.interface import implementer
+from twisted.internet.interfaces import IConsumer
 
 from raic.backends.layers.concurrency import ConcurrencyLayer
 from raic.backends.layers.timeout import TimeoutLayer, Timeouts
 from raic.errors import OutcomeUnknown, ProviderTimedOut
 from raic.interfaces import IObjectUpload
-from tests.backends.layers.worlds import LayerCase, Remote
+from tests.backends.layers.worlds import Idle, LayerCase, Remote
 from tests.contracts.consumer import Collector
 from tests.contracts.provider import KEY, TEN, pattern
 
@@ -158,23 +157,11 @@ class Silent(Remote):
         collector = Collector()
         super().stream_object(key, offset, 10, collector)
         if self.producing:
-            consumer.registerProducer(Nothing(), True)
+            consumer.registerProducer(Idle(), True)
         if self.producing and self.writing:
             consumer.write(b"".join(collector.pieces))
         self.ending: Deferred[int] = Deferred()
         return self.ending
-
-
-@implementer(IPushProducer)
-class Nothing:
-    def pauseProducing(self) -> None:
-        pass
-
-    def resumeProducing(self) -> None:
-        pass
-
-    def stopProducing(self) -> None:
-        pass
 
 
 class StreamTests(TimeoutCase):

@@ -8,9 +8,10 @@ from random import Random
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IConsumer
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from raic.backends.faults import FaultPlan
 from raic.backends.faulty import FaultyProvider
@@ -97,6 +98,50 @@ class LayerCase(SynchronousTestCase):
     def pass_time(self, seconds: float, step: float = 0.05) -> None:
         """Let the clock go on in small steps."""
         self.clock.pump([step] * round(seconds / step))
+
+
+class ByHand(Remote):
+    """A provider whose streams deliver what a test says.
+
+    :ivar ranges: what was asked for.
+    """
+
+    def __init__(self, inner: IStorageProvider) -> None:
+        super().__init__(inner)
+        self.ranges: list[tuple[int, int]] = []
+
+    def stream_object(
+        self, key: str, offset: int, length: int, consumer: IConsumer
+    ) -> Deferred[int]:
+        self.ranges.append((offset, length))
+        self.consumer = consumer
+        self.ending: Deferred[int] = Deferred()
+        consumer.registerProducer(Idle(), True)
+        return self.ending
+
+    def write(self, data: bytes) -> None:
+        self.consumer.write(data)
+
+    def end(self, outcome: int | Exception) -> None:
+        self.consumer.unregisterProducer()
+        if isinstance(outcome, int):
+            self.ending.callback(outcome)
+        else:
+            self.ending.errback(outcome)
+
+
+@implementer(IPushProducer)
+class Idle:
+    """A producer that does nothing of its own accord."""
+
+    def pauseProducing(self) -> None:
+        pass
+
+    def resumeProducing(self) -> None:
+        pass
+
+    def stopProducing(self) -> None:
+        pass
 
 
 class StreamsThatBreak(ForwardingProvider):
