@@ -38,7 +38,7 @@ class SealedFile(SynchronousTestCase):
     def test_nothing_in_it_can_be_read_and_only_by_its_owner(self) -> None:
         self.source.store(s3(), SECRETS)
         first = self.path.read_bytes()
-        for text in (KEY, KEY_ID, PASSPHRASE.reveal(), "access_key_id", "aws"):
+        for text in (KEY, KEY_ID, PASSPHRASE.reveal(), "access_key_id", '"aws"'):
             self.assertNotIn(text.encode(), first)
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
         self.source.store(s3(), SECRETS)
