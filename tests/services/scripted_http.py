@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -62,10 +63,13 @@ class ScriptedServer:
     """Listens on loopback until :meth:`stop`.
 
     :ivar requests: all that was asked, in order.
+    :ivar pause: how many seconds it takes to read each 64 KiB.
     """
 
     def __init__(self, reactor: Any, script: Script, tls: Any = None) -> None:
+        self.reactor = reactor
         self.requests: list[Request] = []
+        self.pause = 0.0
         self._script = script
         self._connections: set[_Connection] = set()
         factory = Factory.forProtocol(lambda: _Connection(self))
@@ -73,6 +77,8 @@ class ScriptedServer:
         listen = reactor.listenTCP if tls is None else reactor.listenSSL
         context = () if tls is None else (tls,)
         self._port = listen(0, factory, *context, interface="127.0.0.1")
+        # What the system takes in before we read it would hide how slow we are.
+        self._port.socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 64 * 1024)
         scheme = "http" if tls is None else "https"
         self.url = f"{scheme}://127.0.0.1:{self._port.getHost().port}"
 
@@ -115,6 +121,9 @@ class _Connection(Protocol):
         return self._gone
 
     def dataReceived(self, data: bytes) -> None:
+        if self._server.pause:
+            self.transport.pauseProducing()
+            self._server.reactor.callLater(self._server.pause, self.transport.resumeProducing)
         self._received += data
         head, separator, rest = self._received.partition(b"\r\n\r\n")
         if not separator:

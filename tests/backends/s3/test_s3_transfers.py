@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from raic.backends import partupload
 from raic.errors import (
     AccessDenied,
@@ -175,6 +177,17 @@ class UploadTests(Scripted):
         self.provider = self.make_provider(conditional=True)
         self.s3.wrong = {"put": [error(501, "NotImplemented")]}
         await self.refused(self.provider.start(), StorageUnusable)
+
+    @driven
+    async def test_a_link_may_be_slow_as_long_as_it_moves(self) -> None:
+        await self.provider.stop()
+        self.provider = self.make_provider(connect_timeout=0.4, read_timeout=5)
+        await self.provider.start()
+        self.server.pause = 0.01
+        begun = perf_counter()
+        await self.provider.put_object(KEY, LARGE)
+        self.assertGreater(perf_counter() - begun, 0.8)
+        self.assertTrue(self.s3.objects[PATH] == LARGE)
 
     @driven
     async def test_new_objects_get_what_was_configured(self) -> None:
