@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from raic.backends.swift import SwiftProvider, SwiftSettings
 from tests.contracts.driving import reactor
@@ -26,6 +28,10 @@ class SwiftWorld:
         self.url = f"{self.server.storage_url}/{quote(self.container)}"
         self._session = requests.Session()
         self._session.trust_env = False
+        # A Swift on a busy machine is a little late now and then: its own servers wait for one
+        # another for a second at most.
+        patience = Retry(6, backoff_factor=0.2, status_forcelist=(503,), allowed_methods=None)
+        self._session.mount("http://", HTTPAdapter(max_retries=patience))
         headers = {"X-Auth-User": self.server.user, "X-Auth-Key": self.server.key}
         with self._session.get(self.server.auth_url, headers=headers, timeout=20) as answer:
             self._session.headers["X-Auth-Token"] = answer.headers["X-Auth-Token"]
