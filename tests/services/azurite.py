@@ -19,6 +19,8 @@ from time import monotonic, sleep
 from attrs import field, frozen
 from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
 
+from tests.services.programs import need
+
 VERSION = "3.35.0"
 INSTALL_SECONDS = 300.0
 START_SECONDS = 30.0
@@ -98,8 +100,7 @@ def installed() -> Path:
 
 
 def _install(folder: Path) -> None:
-    if shutil.which("npm") is None:
-        raise RuntimeError("npm is needed to install Azurite: install Node.js")
+    need("npm")
     shutil.rmtree(folder / "node_modules", ignore_errors=True)
     arguments = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder))
     subprocess.run(

@@ -16,6 +16,8 @@ import secretstorage
 from secretstorage.collection import Collection
 from secretstorage.exceptions import SecretStorageException
 
+from tests.services.programs import need
+
 SECONDS = 20.0
 PAUSE = 0.02
 
@@ -94,6 +96,7 @@ class SecretService:
 @contextmanager
 def secret_service() -> Iterator[SecretService]:
     """A service with an empty, unlocked keyring; gone at the end."""
+    need("dbus-daemon", "gnome-keyring-daemon")
     folder = Path(tempfile.mkdtemp(prefix="raic-keyring-"))
     service = SecretService(folder)
     (folder / "bus.conf").write_text(_BUS.format(path=folder / "bus"))
