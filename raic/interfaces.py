@@ -199,6 +199,19 @@ class IInterruptedUploads(Interface):
         """
 
 
+class IRequestCounts(Interface):
+    """A provider that counts the requests that it sends; layers around it do not provide this."""
+
+    def requests_made() -> Mapping[str, int]:
+        """How many requests were sent since the provider was made, by what needed them.
+
+        Each attempt counts, whatever became of it.
+
+        :return: by the name of the provider's method; of an upload ``write``, ``finish`` or
+            ``abort``.  What was never needed may be missing.
+        """
+
+
 # ---------------------------------------------------------------------------------------------
 # The index
 

@@ -13,7 +13,7 @@ threads, uploads in parts, streams, starting and stopping:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -23,12 +23,19 @@ from zope.interface import implementer
 
 from raic.backends.blockingstore import BlockingStore, PartPlan
 from raic.backends.bodies import BodyReader, read_fully
+from raic.backends.counting import RequestCounter
 from raic.backends.keys import check_key, check_range
 from raic.backends.partupload import PartUpload
 from raic.backends.streams import PieceStream
 from raic.deferreds import async_to_deferred
 from raic.errors import ProviderError, StorageUnusable
-from raic.interfaces import IInterruptedUploads, IObjectUpload, IStorageProvider, IWorkers
+from raic.interfaces import (
+    IInterruptedUploads,
+    IObjectUpload,
+    IRequestCounts,
+    IStorageProvider,
+    IWorkers,
+)
 from raic.values import ObjectPage, Space, Stored
 
 T = TypeVar("T")
@@ -37,7 +44,7 @@ STREAMED_BYTES = 1024 * 1024
 """What a stream reads at once: the most that a consumer may be given."""
 
 
-@implementer(IStorageProvider, IInterruptedUploads)
+@implementer(IStorageProvider, IInterruptedUploads, IRequestCounts)
 class BlockingProvider:
     """Keeps objects in a :class:`~raic.backends.blockingstore.BlockingStore`.
 
@@ -64,6 +71,11 @@ class BlockingProvider:
         self._idle: Deferred[None] | None = None
         self._uploads: set[PartUpload] = set()
         self._readers: set[BodyReader] = set()
+        self._requests = RequestCounter()
+
+    def requests_made(self) -> Mapping[str, int]:
+        """See :class:`raic.interfaces.IRequestCounts`; as far as the store counts them."""
+        return self._requests.counts()
 
     @async_to_deferred
     async def start(self) -> None:
@@ -199,7 +211,8 @@ class BlockingProvider:
         The cause is not kept: its frames hold the bytes that were being sent.
         """
         try:
-            return function()
+            with self._requests.during(operation):
+                return function()
         except ProviderError:
             raise
         except Exception as error:

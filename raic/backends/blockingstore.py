@@ -42,7 +42,8 @@ class BlockingStore(Protocol):
     All methods but ``translated`` are called in worker threads, several at once.  They raise
     ``ProviderError``, or what the SDK raises, which is then translated.  Keys are those of the
     provider, not yet prefixed.  A write whose answer is lost raises, or is translated to,
-    ``OutcomeUnknown``.
+    ``OutcomeUnknown``.  What puts requests on the wire calls
+    :func:`raic.backends.counting.count_request` for each.
     """
 
     def open(self) -> None:

@@ -42,12 +42,18 @@ class ProviderFigures:
 
     :ivar operations: by name: methods of ``IStorageProvider``; of uploads ``write`` and
         ``finish``.
-    :ivar requests: how many requests the provider says it sent; None if it does not.
+    :ivar requests: how many requests the provider says it sent, by the operation of its own that
+        needed them (``abort`` and ``clear_interrupted_uploads`` among them); None if it does not.
     """
 
     provider: str
     operations: Mapping[str, OperationFigures]
-    requests: int | None
+    requests: Mapping[str, int] | None
+
+    @property
+    def total_requests(self) -> int | None:
+        """All requests, whatever needed them."""
+        return None if self.requests is None else sum(self.requests.values())
 
 
 @define

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -39,7 +39,8 @@ class ObservationLayer(CallLayer):
 
     :param interval: for so many seconds after a failure was logged no other one of its kind and
         operation is; the next one that is says how many there were.
-    :param requests: how many requests the leaf sent so far, where it counts them.
+    :param requests: asks how many requests the leaf sent so far for each operation, where it
+        counts them: all that the layers between made of calls, such as repeated ones, included.
     """
 
     _log = Logger()
@@ -49,7 +50,7 @@ class ObservationLayer(CallLayer):
         inner: IStorageProvider,
         clock: IReactorTime,
         interval: float = 60.0,
-        requests: Callable[[], int] | None = None,
+        requests: Callable[[], Mapping[str, int]] | None = None,
     ) -> None:
         super().__init__(inner)
         self._clock = clock

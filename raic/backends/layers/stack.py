@@ -16,7 +16,7 @@ from raic.backends.layers.readcache import CacheSettings, ReadCacheLayer
 from raic.backends.layers.retries import RetryPolicy
 from raic.backends.layers.retry import RetryLayer
 from raic.backends.layers.timeout import TimeoutLayer, Timeouts
-from raic.interfaces import ILocalListing, IStorageProvider
+from raic.interfaces import ILocalListing, IRequestCounts, IStorageProvider
 
 Wrap = Callable[[IStorageProvider], IStorageProvider]
 
@@ -106,7 +106,7 @@ def wrap_in_layers(
     if protect is not None:
         provider = protect(provider)
     if settings.log_interval is not None:
-        requests = _request_counter(leaf)
+        requests = IRequestCounts(leaf).requests_made if IRequestCounts.providedBy(leaf) else None
         provider = observation = ObservationLayer(provider, clock, settings.log_interval, requests)
     if settings.cache is not None:
         provider = cache = ReadCacheLayer(provider, settings.cache, length_of)
@@ -139,10 +139,3 @@ def build_stack(
 ) -> IStorageProvider:
     """A leaf with the layers that are configured, see :func:`wrap_in_layers`."""
     return wrap_in_layers(leaf, settings, clock, random).provider
-
-
-def _request_counter(leaf: IStorageProvider) -> Callable[[], int] | None:
-    """How to ask a leaf how many requests it has sent, if it has ``requests_made``."""
-    if not hasattr(leaf, "requests_made"):
-        return None
-    return lambda: int(leaf.requests_made)

@@ -13,6 +13,7 @@ from libcloud.http import LibcloudConnection
 from libcloud.storage.providers import get_driver
 from requests.adapters import HTTPAdapter
 
+from raic.backends.counting import count_request
 from raic.backends.libcloud.settings import LOCAL, Abilities, LibcloudSettings
 from raic.backends.registry import Credentials
 
@@ -45,6 +46,7 @@ class _Patient(HTTPAdapter):
         """See ``HTTPAdapter``."""
         if isinstance(request.body, bytes):
             request.body = _Pieces(request.body)
+        count_request()
         return super().send(request, *args, **{**kwargs, "timeout": self._timeout})
 
 

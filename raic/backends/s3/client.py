@@ -15,6 +15,7 @@ from botocore.loaders import Loader, create_loader
 from botocore.model import OperationModel
 from botocore.session import Session
 
+from raic.backends.counting import count_request
 from raic.backends.s3.sending import Blocks
 from raic.backends.s3.settings import DEFAULT_REGION, S3Credentials, S3Settings
 
@@ -47,6 +48,7 @@ def make_client(settings: S3Settings, credentials: S3Credentials | None) -> Any:
     # Not by the names of the two requests: what is more specific is called earlier.
     events.register_last("before-call.s3", _send_at_once)
     events.register_last("before-sign.s3.DeleteObjects", _add_md5)
+    events.register_last("before-send.s3", _count)
     return client
 
 
@@ -102,6 +104,10 @@ def _send_at_once(model: OperationModel, params: dict[str, Any], **_: Any) -> No
         body = body.getvalue()  # what the SDK made a file of; not a copy
     if isinstance(body, bytes | bytearray):
         params["body"] = Blocks(body)
+
+
+def _count(**_: Any) -> None:
+    count_request()
 
 
 def _add_md5(request: AWSRequest, **_: Any) -> None:

@@ -30,6 +30,7 @@ from libcloud.storage.drivers.cloudfiles import (
 from requests import Response
 from requests.adapters import HTTPAdapter
 
+from raic.backends.counting import count_request
 from raic.backends.swift.settings import VERSIONS, SwiftSettings
 
 DEFAULT_LIFE = 3600.0
@@ -52,6 +53,12 @@ class Access:
     life: float
 
 
+class _Counted(HTTPAdapter):
+    def send(self, *args: Any, **kwargs: Any) -> Response:
+        count_request()
+        return super().send(*args, **kwargs)
+
+
 class _Wire(LibcloudConnection):  # type: ignore[misc]  # libcloud has no annotations
     """libcloud's HTTP session, made to be shared by threads."""
 
@@ -61,7 +68,7 @@ class _Wire(LibcloudConnection):  # type: ignore[misc]  # libcloud has no annota
             self.ca_cert = ca_bundle
         session = self.session
         for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(pool_maxsize=IDLE_CONNECTIONS, max_retries=0))
+            session.mount(scheme, _Counted(pool_maxsize=IDLE_CONNECTIONS, max_retries=0))
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.auth = _as_it_is  # else ~/.netrc would be read for every request
 

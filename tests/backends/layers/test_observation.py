@@ -123,8 +123,12 @@ class ObservationTests(LayerCase):
         self.assertEqual(self.figures("stream_object").errors, {"CancelledError": 1})
 
     def test_requests_are_those_of_the_leaf(self) -> None:
-        layer = ObservationLayer(self.leaf, self.clock, requests=lambda: 77)
-        self.assertEqual(layer.snapshot().requests, 77)
+        layer = ObservationLayer(self.leaf, self.clock)
+        self.assertIsNone(layer.snapshot().total_requests)
+        sent = {"get_object": 70, "abort": 7}
+        layer = ObservationLayer(self.leaf, self.clock, requests=lambda: sent)
+        self.assertEqual(layer.snapshot().requests, sent)
+        self.assertEqual(layer.snapshot().total_requests, 77)
 
 
 class LogTests(LayerCase):

@@ -72,8 +72,9 @@ class AssemblyTests(LayerCase):
     def test_a_leaf_that_counts_its_requests_is_asked(self) -> None:
         observation = self.wrap(LayerSettings()).observation
         assert observation is not None
-        self.leaf.requests_made = 5
-        self.assertEqual(observation.snapshot().requests, 5)
+        self.put(KEY, TEN)
+        self.successResultOf(self.leaf.get_object(KEY, 0, 5))
+        self.assertEqual(observation.snapshot().requests, {"get_object": 1})
         layers = wrap_in_layers(self.memory, LayerSettings(), self.clock, self.random)
         assert layers.observation is not None
         self.assertIsNone(layers.observation.snapshot().requests)
@@ -96,7 +97,7 @@ class ScenarioTests(LayerCase):
             reading = self.provider.get_object(KEY, 0, 5)
             self.assertEqual(self.successResultOf(reading), TEN[:5])
             self.assertEqual(IImmediateReads(self.provider).read_now(KEY, 2, 5), TEN[2:7])
-        self.assertEqual(self.leaf.requests_made, 1)
+        self.assertEqual(self.leaf.requests_made(), {"get_object": 1})
 
     def test_a_provider_that_is_down_is_left_alone_within_seconds(self) -> None:
         for operation in ("get_object", "put_object", "list_objects"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from random import Random
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from raic.backends.layers.forwarding import ForwardingProvider
 from raic.backends.layers.relay import Relay
 from raic.backends.memory import MemoryProvider
 from raic.errors import ProviderUnreachable
-from raic.interfaces import IStorageProvider
+from raic.interfaces import IRequestCounts, IStorageProvider
 from tests.contracts.driving import Driven
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ STEPS_AT_MOST = 100_000
 """How long a test lets its clock run, in steps."""
 
 
+@implementer(IRequestCounts)
 class Remote(ForwardingProvider):
     """A provider without any optional interface, as a cloud is.
 
@@ -38,12 +39,13 @@ class Remote(ForwardingProvider):
         self.name = inner.name
         self._inner = inner
         self.reads: list[tuple[int, int]] = []
-        self.requests_made = 0
 
     def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
         self.reads.append((offset, length))
-        self.requests_made += 1
         return super().get_object(key, offset, length)
+
+    def requests_made(self) -> Mapping[str, int]:
+        return {"get_object": len(self.reads)}
 
 
 class Clocked(Driven):
