@@ -30,7 +30,7 @@ def make_ownership(
         identity.server_id,
         clock,
         host=gethostname(),
-        place=_place(config.node_directory),
+        place=place_of(config.node_directory),
     )
 
 
@@ -54,7 +54,7 @@ async def own_prefix(
         )
 
 
-def _place(directory: Path) -> str:
+def place_of(directory: Path) -> str:
     """What tells a node directory from a copy of it, on this machine or another."""
     found = os.stat(directory)
     try:

@@ -14,7 +14,7 @@ from raic.config.schema import ANY, SCHEMA, Key, keys_of
 from raic.config.sections import secret_problem, section_keys
 from raic.errors import ConfigurationError
 
-_SECRET = re.compile(
+SECRET_NAME = re.compile(
     r"secret|passw|passphrase|token|credential|(access|account|api|private|application)[._-]?key"
 )
 
@@ -119,7 +119,7 @@ def _unknown_section(section: str) -> str:
 
 
 def _unknown_key(entry: Entry, keys: Mapping[str, Key]) -> str:
-    if _SECRET.search(entry.key):
+    if SECRET_NAME.search(entry.key):
         return secret_problem(entry.section)
     elsewhere = sorted({key.section for key in SCHEMA if key.name.lower() == entry.key})
     if elsewhere:
