@@ -212,6 +212,41 @@ class IRequestCounts(Interface):
         """
 
 
+class IServiceClock(Interface):
+    """A provider whose service tells its time; layers around it do not provide this."""
+
+    def service_time() -> Deferred[float | None]:
+        """Ask the service what time it is, in one request.
+
+        :return: fires with it, to the second; None if the answer did not say.  Fails with a
+            ``ProviderError``.
+        """
+
+
+class IShortPages(Interface):
+    """A provider that lists as few objects at once as it is told; layers around it do not
+    provide this.
+    """
+
+    def list_some(prefix: str, token: str | None, limit: int) -> Deferred[ObjectPage]:
+        """As :meth:`IStorageProvider.list_objects`, with pages of at most ``limit`` objects."""
+
+
+class IServiceTraits(Interface):
+    """A provider that knows how its service goes about things; layers around it do not provide
+    this.
+    """
+
+    part_size = Attribute("Objects of more bytes than this are stored in parts. (int)")
+
+    def emulated() -> Mapping[str, str]:
+        """What the provider does itself because its service, or the way to it, lacks it.
+
+        :return: a few words on how it is done, by ability: ``large objects``, ``ranges``,
+            ``pages``.
+        """
+
+
 # ---------------------------------------------------------------------------------------------
 # The index
 

@@ -219,12 +219,12 @@ class FileStore:
         with suppress(OSError):  # nothing was written through it
             self._disk.close(file.fd)
 
-    def list_page(self, prefix: str, token: str | None) -> ObjectPage:
-        """See :meth:`raic.interfaces.IStorageProvider.list_objects`."""
+    def list_page(self, prefix: str, token: str | None, limit: int = PAGE_OBJECTS) -> ObjectPage:
+        """See :meth:`raic.interfaces.IShortPages.list_some`."""
         self._must_be_there("list_objects")
         objects: list[ListedObject] = []
         for key, path in Listing(self._names, prefix, token or ""):
-            if len(objects) == PAGE_OBJECTS:
+            if len(objects) == limit:
                 return ObjectPage(tuple(objects), objects[-1].key)
             size = self._size(path)
             if size is not None and is_key(key):

@@ -24,6 +24,7 @@ from raic.interfaces import (
     IInterruptedUploads,
     ILocalListing,
     IObjectUpload,
+    IShortPages,
     IStorageProvider,
     IWorkers,
 )
@@ -36,7 +37,7 @@ IMMEDIATE_BYTES = 1024 * 1024
 SPACE_SECONDS = 20.0
 
 
-@implementer(IStorageProvider, IImmediateReads, ILocalListing, IInterruptedUploads)
+@implementer(IStorageProvider, IImmediateReads, ILocalListing, IInterruptedUploads, IShortPages)
 class FilesystemProvider:
     """Keeps every object as a file below one directory.
 
@@ -132,6 +133,10 @@ class FilesystemProvider:
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
         """See :class:`raic.interfaces.IStorageProvider`."""
         return self._run("list_objects", partial(self._store.list_page, prefix, token))
+
+    def list_some(self, prefix: str, token: str | None, limit: int) -> Deferred[ObjectPage]:
+        """See :class:`raic.interfaces.IShortPages`."""
+        return self._run("list_objects", partial(self._store.list_page, prefix, token, limit))
 
     def delete_objects(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
         """See :class:`raic.interfaces.IStorageProvider`."""

@@ -12,7 +12,13 @@ from zope.interface import implementer
 from raic.backends.keys import check_key, check_range
 from raic.backends.streams import PieceStream
 from raic.errors import KeyTaken, NoSpace, ObjectNotFound, StorageUnusable
-from raic.interfaces import IImmediateReads, ILocalListing, IObjectUpload, IStorageProvider
+from raic.interfaces import (
+    IImmediateReads,
+    ILocalListing,
+    IObjectUpload,
+    IShortPages,
+    IStorageProvider,
+)
 from raic.values import ListedObject, ObjectPage, Space, Stored
 
 PAGE_OBJECTS = 1000
@@ -21,7 +27,7 @@ UNLIMITED = 2**40
 """What a provider without a capacity says it can still take."""
 
 
-@implementer(IStorageProvider, IImmediateReads, ILocalListing)
+@implementer(IStorageProvider, IImmediateReads, ILocalListing, IShortPages)
 class MemoryProvider:
     """Keeps objects in a dictionary, also while it is stopped.
 
@@ -84,7 +90,11 @@ class MemoryProvider:
 
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        return execute(self._list, prefix, token)
+        return execute(self._list, prefix, token, PAGE_OBJECTS)
+
+    def list_some(self, prefix: str, token: str | None, limit: int) -> Deferred[ObjectPage]:
+        """See :class:`raic.interfaces.IShortPages`."""
+        return execute(self._list, prefix, token, limit)
 
     def delete_objects(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -162,14 +172,14 @@ class MemoryProvider:
             raise ObjectNotFound(self.name, operation, f"there is no {key}")
         return data[offset : offset + length]
 
-    def _list(self, prefix: str, token: str | None) -> ObjectPage:
+    def _list(self, prefix: str, token: str | None, limit: int) -> ObjectPage:
         self.must_be_started("list_objects")
         begin = bisect_left(self._keys, prefix)
         if token is not None:
             begin = max(begin, bisect_right(self._keys, token))
-        page = [key for key in self._keys[begin : begin + PAGE_OBJECTS] if key.startswith(prefix)]
+        page = [key for key in self._keys[begin : begin + limit] if key.startswith(prefix)]
         objects = tuple(ListedObject(key, len(self._objects[key])) for key in page)
-        return ObjectPage(objects, page[-1] if len(page) == PAGE_OBJECTS else None)
+        return ObjectPage(objects, page[-1] if len(page) == limit else None)
 
     def _delete(self, keys: Collection[str]) -> frozenset[str]:
         self.must_be_started("delete_objects")

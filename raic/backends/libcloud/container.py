@@ -33,6 +33,17 @@ class Container:
         """Raise ``ContainerDoesNotExistError`` if it does not."""
         self._call(lambda driver: driver.get_container(self._settings.container))
 
+    def date(self) -> str | None:
+        """The ``Date`` of an answer; None where there is no service, or it tells none."""
+
+        def date(driver: Any) -> str | None:
+            driver.get_container(self._settings.container)
+            answer = driver.connection.connection.response
+            found: str | None = answer.headers.get("date")
+            return found
+
+        return None if self._in_files else self._call(date)
+
     def put(self, name: str, data: bytes) -> None:
         """Store an object, over another one if there is one."""
 

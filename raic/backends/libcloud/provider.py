@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from raic.backends.blocking import BlockingProvider
 from raic.backends.libcloud.settings import Abilities, LibcloudSettings
 from raic.backends.libcloud.store import LibcloudStore
 from raic.backends.registry import (
@@ -22,13 +21,14 @@ from raic.backends.registry import (
     size,
     whole,
 )
+from raic.backends.telling import TellingProvider
 from raic.errors import ConfigurationError
 from raic.workers import ThreadWorkers
 
 PAGE_OBJECTS = 1000
 
 
-class LibcloudProvider(BlockingProvider):
+class LibcloudProvider(TellingProvider):
     """Keeps objects in a container, in threads of its own.
 
     :param credentials: ``key`` and ``secret``; asked at the first request, and when refused.
@@ -57,6 +57,16 @@ class LibcloudProvider(BlockingProvider):
     def abilities(self) -> Abilities:
         """What the driver can do by itself; the rest is emulated."""
         return self._libcloud.abilities
+
+    def emulated(self) -> Mapping[str, str]:
+        """See :class:`raic.interfaces.IServiceTraits`."""
+        how = {
+            "large objects": "parts are objects of their own",
+            "pages": "everything below a prefix is listed at once",
+        }
+        if not self.abilities.ranges:
+            how["ranges"] = "everything before a range is transferred too"
+        return how
 
     def renew_credentials(self) -> Deferred[bool]:
         """Ask for the credentials again, as after a rotation; requests under way are not hurt.

@@ -174,8 +174,8 @@ class LibcloudStore:
         marks = (located(*line) for line in self._container.lines(key + TILDE))
         return next((mark for mark in marks if mark is not None and mark.key == key), None)
 
-    def list_page(self, prefix: str, token: str | None) -> ObjectPage:
-        """See :class:`raic.backends.blockingstore.BlockingStore`.
+    def list_page(self, prefix: str, token: str | None, limit: int | None = None) -> ObjectPage:
+        """See :class:`raic.backends.telling.TellingStore`.
 
         libcloud cannot begin a listing in its midst: what was listed in vain is kept for a while.
         """
@@ -184,7 +184,8 @@ class LibcloudStore:
             self._ahead = ("", "", [])
         if token is None or (of, begin) != (prefix, token) or not lines:
             lines = self._listed(prefix, token or "")
-        page, rest = lines[: self._page], lines[self._page :]
+        size = limit or self._page
+        page, rest = lines[:size], lines[size:]
         last = page[-1].key if page else ""
         with self._lock:
             self._ahead = (prefix, last, rest)
@@ -199,6 +200,10 @@ class LibcloudStore:
             if there is not None and there.key > after and is_key(there.key)
         }
         return [ListedObject(key, sizes[key]) for key in nsmallest(LISTED_AHEAD, sizes)]
+
+    def service_date(self) -> str | None:
+        """See :class:`raic.backends.telling.TellingStore`."""
+        return self._container.date()
 
     def space(self) -> Space:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""

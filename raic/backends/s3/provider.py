@@ -8,13 +8,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from raic.backends.blocking import BlockingProvider
 from raic.backends.s3.settings import S3Credentials, S3Settings
 from raic.backends.s3.store import S3Store
+from raic.backends.telling import TellingProvider
 from raic.workers import ThreadWorkers
 
 
-class S3Provider(BlockingProvider):
+class S3Provider(TellingProvider):
     """Keeps objects in a container of S3, in threads of its own.
 
     :param credentials: asked in a worker thread at every start, and when they are refused; None

@@ -211,11 +211,11 @@ class S3Store:
             raise
         return checked_body(self._name, operation, answer, offset, length)
 
-    def list_page(self, prefix: str, token: str | None) -> ObjectPage:
-        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+    def list_page(self, prefix: str, token: str | None, limit: int | None = None) -> ObjectPage:
+        """See :class:`raic.backends.telling.TellingStore`."""
         after = {} if token is None else {"StartAfter": self._full(token)}
         answer = self._call(
-            "list_objects_v2", Prefix=self._full(prefix), MaxKeys=PAGE_OBJECTS, **after
+            "list_objects_v2", Prefix=self._full(prefix), MaxKeys=limit or PAGE_OBJECTS, **after
         )
         if "Name" not in answer:
             raise self._not_s3("list_objects")
@@ -310,6 +310,12 @@ class S3Store:
                 raise
 
     # Asking
+
+    def service_date(self) -> str | None:
+        """See :class:`raic.backends.telling.TellingStore`."""
+        answer = self._call("list_objects_v2", Prefix=self._full(PROBES), MaxKeys=1)
+        date: str | None = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return date
 
     def translated(self, operation: str, error: Exception) -> ProviderError | None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""

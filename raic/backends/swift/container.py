@@ -40,7 +40,14 @@ class Container:
         answer.close()
         return None if answer.status_code == 404 else answer.headers
 
-    def page(self, prefix: str, marker: str, end_marker: str = "", delimiter: str = "") -> Any:
+    def page(
+        self,
+        prefix: str,
+        marker: str,
+        end_marker: str = "",
+        delimiter: str = "",
+        limit: int | None = None,
+    ) -> Any:
         """Lines of a listing, in order, after a marker; none only at its end.
 
         :return: dictionaries; of what is rolled up by the delimiter they have only ``subdir``.
@@ -48,7 +55,7 @@ class Container:
         """
         wanted = {
             "format": "json",
-            "limit": str(self._page),
+            "limit": str(limit or self._page),
             "prefix": prefix,
             "marker": marker,
             "end_marker": end_marker,

@@ -7,14 +7,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from raic.backends.blocking import BlockingProvider
 from raic.backends.registry import Credentials
 from raic.backends.swift.settings import SwiftSettings
 from raic.backends.swift.store import PAGE_OBJECTS, SwiftStore
+from raic.backends.telling import TellingProvider
 from raic.workers import ThreadWorkers
 
 
-class SwiftProvider(BlockingProvider):
+class SwiftProvider(TellingProvider):
     """Keeps objects in a container of Swift, in threads of its own.
 
     :param credentials: ``user`` and ``key``; asked whenever a token is.

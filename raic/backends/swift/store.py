@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from json import dumps, loads
 from typing import Any
@@ -204,11 +204,13 @@ class SwiftStore:
         answer.close()
         return NoBody()
 
-    def list_page(self, prefix: str, token: str | None) -> ObjectPage:
-        """See :class:`raic.backends.blockingstore.BlockingStore`."""
+    def list_page(self, prefix: str, token: str | None, limit: int | None = None) -> ObjectPage:
+        """See :class:`raic.backends.telling.TellingStore`."""
         begin = self._settings.prefix
         try:
-            lines = self._container.page(begin + prefix, begin + (token or ""), begin + MARK)
+            lines = self._container.page(
+                begin + prefix, begin + (token or ""), begin + MARK, limit=limit
+            )
         except Refused as error:
             raise self._unless_container_is_missing("list_objects", error) from None
         found = [ListedObject(line["name"][len(begin) :], line["bytes"]) for line in lines]
@@ -216,16 +218,25 @@ class SwiftStore:
             tuple(line for line in found if is_key(line.key)), found[-1].key if found else None
         )
 
+    def service_date(self) -> str | None:
+        """See :class:`raic.backends.telling.TellingStore`."""
+        return self._head("service_time").get("date")
+
     def space(self) -> Space:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
-        headers = self._container.head()
-        if headers is None:
-            raise missing_container(self._name, self._settings, "get_space")
+        headers = self._head("get_space")
         quota, used = (_number(headers.get(name)) for name in _QUOTAS)
         limits = [UNLIMITED if self._settings.quota is None else self._settings.quota]
         if quota is not None:
             limits.append(max(0, quota - (used or 0)))
         return Space(None if self._settings.prefix else used, min(limits))
+
+    def _head(self, operation: str) -> Mapping[str, str]:
+        """What the service says of the container."""
+        headers = self._container.head()
+        if headers is None:
+            raise missing_container(self._name, self._settings, operation)
+        return headers
 
     # Deleting
 
