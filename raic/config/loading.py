@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from raic.config.anonymity import check_privacy, i2p_settings, onion_settings
+from raic.config.backends import read_backend, read_providers
 from raic.config.checking import Checked, check_text
-from raic.config.clouds import cloud_settings
 from raic.config.introducers import read_introducers
-from raic.config.model import Config, NodeSettings, ProviderSettings, StorageSettings
-from raic.config.providerkeys import FILESYSTEM
-from raic.config.schema import keys_of
+from raic.config.model import Config, NodeSettings, StorageSettings
 from raic.errors import ConfigurationError
 
 CONFIG_NAME = "raic.cfg"
-DEFAULT_PROVIDER = "disk"
-
-_PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def load_config(node_directory: Path) -> Config:
@@ -49,12 +43,14 @@ def parse_config(node_directory: Path, text: str) -> Config:
     _check_location(checked)
     _check_expiry(checked)
     _check_memory(checked)
-    provider = _provider(checked, node_directory)
+    providers = read_providers(checked, node_directory)
+    backend = read_backend(checked, providers)
     certificates = _certificates(checked, node_directory)
     onion, i2p = onion_settings(checked, node_directory), i2p_settings(checked, node_directory)
     introducers = _introducers(checked, node_directory)
     check_privacy(checked, introducers)
     checked.raise_problems()
+    assert backend is not None, "its absence was noted as a problem"
     return Config(
         node_directory=node_directory,
         node=NodeSettings(
@@ -81,7 +77,8 @@ def parse_config(node_directory: Path, text: str) -> Config:
                 )
             }
         ),
-        provider=provider,
+        backend=backend,
+        providers=providers,
         onion=onion,
         i2p=i2p,
         introducers=introducers,
@@ -116,49 +113,6 @@ def _check_memory(checked: Checked) -> None:
         checked.refuse(
             "storage", "body_memory", "it cannot be less than max_mutable_message: raise it"
         )
-
-
-def _provider(checked: Checked, node_directory: Path) -> ProviderSettings:
-    backend = checked.get("storage", "backend")
-    kind, _, name = backend.partition(":")
-    section = f"provider:{name}"
-    if kind == "array":
-        checked.refuse("storage", "backend", "arrays are not in this version: write provider:NAME")
-    elif kind != "provider" or not _PROVIDER_NAME.fullmatch(name):
-        checked.refuse(
-            "storage",
-            "backend",
-            "write provider:NAME, the name in lower-case letters, digits, '-' and '_'",
-        )
-    elif name != DEFAULT_PROVIDER and section not in checked.text.sections:
-        checked.refuse("storage", "backend", f"there is no section [{section}]: add it")
-    else:
-        _refuse_unused(checked, section)
-    return _provider_settings(
-        checked, section if keys_of(section) else "provider:*", name, node_directory
-    )
-
-
-def _provider_settings(
-    checked: Checked, section: str, name: str, node_directory: Path
-) -> ProviderSettings:
-    kind = checked.get(section, "type")
-    if kind != FILESYSTEM:
-        return ProviderSettings(name, kind, cloud=cloud_settings(checked, section, node_directory))
-    return ProviderSettings(
-        name=name,
-        kind=kind,
-        path=node_directory / Path(checked.get(section, "path")).expanduser(),
-        fsync=checked.get(section, "fsync"),
-    )
-
-
-def _refuse_unused(checked: Checked, used: str) -> None:
-    for section in checked.text.sections:
-        if section.startswith("provider:") and section != used:
-            checked.refuse(
-                section, "type", f"[storage] backend names [{used}]: remove this section"
-            )
 
 
 def _introducers(checked: Checked, node_directory: Path) -> tuple[str, ...]:

@@ -8,9 +8,13 @@ from typing import Any
 
 from attrs import field, frozen
 
+from raic.backends.layers.readcache import CacheSettings
 from raic.backends.layers.stack import LayerSettings
 from raic.backends.registry import ProviderType
 from raic.config.credentials.wanted import Wanted
+
+LABELS = ("operator", "jurisdiction", "site")
+"""What several providers may have in common, so that they may be lost together."""
 
 
 @frozen
@@ -72,12 +76,27 @@ class CloudSettings:
 
 
 @frozen
+class Prices:
+    """What a provider charges, in the operator's own currency; 0 where nothing is said.
+
+    :ivar storage: for 1 GB (10^9 bytes) in a month.
+    :ivar download: for 1 GB fetched.
+    :ivar requests: for 10,000 requests.
+    """
+
+    storage: float = 0.0
+    download: float = 0.0
+    requests: float = 0.0
+
+
+@frozen
 class ProviderSettings:
     """``[provider:NAME]``.
 
     :ivar path: None for a cloud.
     :ivar fsync: whether what is acknowledged outlives a power cut.
     :ivar cloud: None for a filesystem.
+    :ivar labels: those of ``LABELS`` that are given.
     """
 
     name: str
@@ -85,6 +104,13 @@ class ProviderSettings:
     path: Path | None = None
     fsync: bool = True
     cloud: CloudSettings | None = None
+    labels: Mapping[str, str] = field(factory=dict)
+    prices: Prices = Prices()
+
+    @property
+    def members(self) -> tuple[ProviderSettings, ...]:
+        """The providers that objects lie on: this one."""
+        return (self,)
 
     def describe(self, server_id: str) -> str:
         """Where the objects are, for messages."""
@@ -93,6 +119,48 @@ class ProviderSettings:
         values = self.cloud.values_for(server_id)
         places = [f"{key} {values[key]}" for key in ("container", "prefix") if values.get(key)]
         return f"{self.kind} {', '.join(places)}".strip()
+
+
+@frozen
+class ArraySettings:
+    """``[array:NAME]``.
+
+    :ivar members: the providers, in the order of the file.
+    :ivar needed: how many of them suffice to read.
+    :ivar happy: how many must have a write before it is acknowledged.
+    :ivar block_size: of fragments, in bytes.
+    :ivar cache: None for no read cache.
+    :ivar repair_rate: bytes a second; None for no limit.
+    """
+
+    name: str
+    members: tuple[ProviderSettings, ...]
+    needed: int
+    happy: int
+    block_size: int
+    straggler_seconds: int
+    cache: CacheSettings | None
+    repair_rate: int | None
+    allow_shared_domain: bool
+
+    @property
+    def total(self) -> int:
+        """How many fragments an object has."""
+        return len(self.members)
+
+    @property
+    def fsync(self) -> bool:
+        """Whether what is acknowledged outlives a power cut."""
+        return all(member.fsync for member in self.members)
+
+    def describe(self, server_id: str) -> str:
+        """Where the objects are, for messages."""
+        places = (f"{each.name} ({each.describe(server_id)})" for each in self.members)
+        return f"any {self.needed} of " + ", ".join(places)
+
+
+Backend = ProviderSettings | ArraySettings
+"""What ``[storage] backend`` may name."""
 
 
 @frozen
@@ -118,7 +186,8 @@ class I2pSettings:
 class Config:
     """The whole of ``raic.cfg``.
 
-    :ivar provider: the one that ``[storage] backend`` names.
+    :ivar backend: what ``[storage] backend`` names.
+    :ivar providers: every one that has a section, in use or not, by name.
     :ivar onion: None without ``listen:tor``.
     :ivar i2p: None without ``listen:i2p``.
     :ivar introducers: their FURLs, each once.
@@ -129,12 +198,28 @@ class Config:
     node_directory: Path
     node: NodeSettings
     storage: StorageSettings
-    provider: ProviderSettings
+    backend: Backend
+    providers: Mapping[str, ProviderSettings]
     onion: OnionSettings | None
     i2p: I2pSettings | None
     introducers: tuple[str, ...] = field(repr=False)
     certificates: tuple[Mapping[str, Any], ...] = field(repr=False)
     notices: tuple[str, ...]
+
+    @property
+    def provider(self) -> ProviderSettings:
+        """The only provider.
+
+        :raises ValueError: there is an array.
+        """
+        if isinstance(self.backend, ArraySettings):
+            raise ValueError(f"the backend is the array {self.backend.name}")
+        return self.backend
+
+    @property
+    def local(self) -> bool:
+        """Whether nothing is stored in a cloud."""
+        return all(member.cloud is None for member in self.backend.members)
 
     @property
     def private(self) -> Path:

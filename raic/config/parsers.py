@@ -98,6 +98,13 @@ def whole(value: str) -> int:
     return int(value)
 
 
+def price(value: str) -> float:
+    """An amount of money, without a currency."""
+    if not re.fullmatch(r"[0-9]{1,9}([.][0-9]{1,9})?", value):
+        raise ValueError("write an amount such as 0.023, without a currency")
+    return float(value)
+
+
 def port_number(value: str) -> int:
     """The number of a TCP port."""
     if not _is_port(value):

@@ -44,6 +44,48 @@ TYPE_KEYS = (
         FILESYSTEM,
         "What it is: filesystem, s3, swift, cloudfiles, libcloud, or what another package offers.",
     ),
+    ours(
+        SECTION,
+        "operator",
+        parsers.optional(parsers.text),
+        "",
+        "Who runs it: providers of one operator may be lost together.",
+    ),
+    ours(
+        SECTION,
+        "jurisdiction",
+        parsers.optional(parsers.text),
+        "",
+        "Whose law it is under, such as ie: providers of one may be seized together.",
+    ),
+    ours(
+        SECTION,
+        "site",
+        parsers.optional(parsers.text),
+        "",
+        "Where its machines are: providers at one site may burn together.",
+    ),
+    ours(
+        SECTION,
+        "price_storage",
+        parsers.price,
+        "0",
+        "What 1 GB costs in a month, in a currency of your own.",
+    ),
+    ours(
+        SECTION,
+        "price_download",
+        parsers.price,
+        "0",
+        "What fetching 1 GB costs.",
+    ),
+    ours(
+        SECTION,
+        "price_requests",
+        parsers.price,
+        "0",
+        "What 10,000 requests cost.",
+    ),
 )
 
 FILESYSTEM_KEYS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from raic.config import parsers
+from raic.config.arraykeys import ARRAY
 from raic.config.key import ANY, Key
 from raic.config.key import ours as _ours
 from raic.config.key import refused as _refused
@@ -85,7 +86,7 @@ STORAGE = (
         "backend",
         parsers.text,
         "provider:disk",
-        "Where shares live: provider:NAME, described in the section of that name.",
+        "Where shares live: provider:NAME or array:NAME, described in the section of that name.",
     ),
     Key(
         "storage",
@@ -330,7 +331,7 @@ OTHERS = (
     ),
 )
 
-SCHEMA: tuple[Key, ...] = (*NODE, *STORAGE, *PROVIDER, *OTHERS)
+SCHEMA: tuple[Key, ...] = (*NODE, *STORAGE, *PROVIDER, *ARRAY, *OTHERS)
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -163,13 +163,19 @@ class Mistakes(SynchronousTestCase):
 
     def test_the_backend_must_be_a_provider_that_is_described(self) -> None:
         self.assert_problem("[storage]\nbackend = provider:attic\n", "[provider:attic]", "add it")
-        self.assert_problem("[storage]\nbackend = array:clouds\n", "arrays are not in this version")
+        self.assert_problem("[storage]\nbackend = array:clouds\n", "no section [array:clouds]")
         self.assert_problem("[storage]\nbackend = attic\n", "write provider:NAME")
         self.assert_problem("[storage]\nbackend = provider:\n", "write provider:NAME")
         self.assert_problem("[storage]\nbackend = provider:A b\n", "write provider:NAME")
 
-    def test_a_provider_that_nothing_uses_is_refused(self) -> None:
-        self.assert_problem("[provider:attic]\npath = x\n", "line 1", "[provider:disk]")
+    def test_a_provider_that_might_be_meant_has_to_be_named(self) -> None:
+        self.assert_problem("[provider:attic]\npath = x\n", "backend", "provider:attic")
+
+    def test_a_provider_that_nothing_uses_is_mentioned(self) -> None:
+        config = parse_config(NODE, "[provider:disk]\n[provider:attic]\npath = x\n")
+        (notice,) = config.notices
+        self.assertIn("[provider:attic]: nothing is stored there", notice)
+        self.assertEqual(set(config.providers), {"disk", "attic"})
 
     def test_another_type_of_provider_is_refused(self) -> None:
         self.assert_problem("[provider:disk]\ntype = tape\n", "line 2", "filesystem")
