@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from raic.assembly import prove_access
 from raic.assembly.owning import own_prefix
 from raic.assembly.stack import ProviderStack, make_stack
+from raic.assembly.taking_over import TakeOverNote
 from raic.backends.layers.observation import ObservationLayer
 from raic.backends.layers.readcache import ReadCacheLayer
 from raic.backends.layers.retry import RetryLayer
@@ -188,15 +189,21 @@ class Secrets(CloudCase):
 class TakingOver(OwnershipTestCase):
     def test_the_other_is_waited_for_and_the_index_made_anew(self) -> None:
         other, mine = self.owner("v0-attic"), self.server("v0-cellar")
-        config, told = parse_config(Path("/node"), ""), list[float]()
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        config, told = parse_config(folder, ""), list[float]()
         self.failureResultOf(
             Deferred.fromCoroutine(own_prefix(mine.ownership, config)), PrefixOwned
         )
         taking = Deferred.fromCoroutine(own_prefix(mine.ownership, config, told.append))
         self.assertNoResult(taking)
+        note = TakeOverNote(config)
+        interrupted = self.assertRaises(PrefixOwned, note.raise_if_there)
+        self.assertIn(f"raic run --take-over {folder}", interrupted.remedy)
         self.clock.pump([1.0] * (int(WAIT) + 1))
         error = self.failureResultOf(taking, PrefixOwned).value
-        self.assertIn("raic restore --local /node", error.remedy)
+        self.assertIn(f"raic restore --local {folder}", error.remedy)
+        note.raise_if_there()
         self.assertEqual(told[0], WAIT)
         self.assertFalse(other.ownership.may_write())
         self.assertFalse(mine.ownership.may_write())

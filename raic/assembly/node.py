@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from attrs import astuple, frozen
-from foolscap.api import Tub
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import IProtocolFactory
+from attrs import frozen
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 
-import raic
+from raic.assembly.announcing import make_announcer
+from raic.assembly.attaching import Attachment
+from raic.assembly.awaited import AwaitedProvider
+from raic.assembly.cleaning import Cleaning
+from raic.assembly.folderlock import lock_folder
+from raic.assembly.listening import Listener, make_node_addresses
 from raic.assembly.owning import TakeOver, make_ownership, own_prefix
 from raic.assembly.stack import (
     PROVIDER_THREADS,
@@ -24,35 +25,20 @@ from raic.assembly.stack import (
     renew_credentials,
     room_within,
 )
+from raic.assembly.taking_over import TakeOverNote
 from raic.backends.layers.owned import OwnedLayer
 from raic.budget import MemoryBudget
-from raic.config.addresses import Addresses, make_addresses, write_addresses
-from raic.config.files import replace_file
+from raic.config.addresses import Addresses, write_addresses
 from raic.config.identity import Identity
+from raic.config.loading import load_config
 from raic.config.model import Config
-from raic.config.tls import ServerTls
 from raic.deferreds import async_to_deferred
 from raic.errors import ProviderError, RaicError
-from raic.interfaces import IIndex, IInterruptedUploads, IStorageProvider, IWorkers
-from raic.server.announcer import Announcer, SequenceFile, make_announcement
-from raic.server.foolscap.connection import ConnectionLimits
-from raic.server.foolscap.storage import FoolscapStorageServer
-from raic.server.foolscap.tub import make_tub
-from raic.server.http.connections import Limits
-from raic.server.http.site import make_site
-from raic.server.listening import (
-    I2pDestination,
-    OnionService,
-    describe_port,
-    make_endpoint,
-    resolve_location,
-)
-from raic.server.port import SharedPort
+from raic.interfaces import IIndex, IStorageProvider, IWorkers
+from raic.server.announcer import Announcer
 from raic.server.service import Permissions, StorageService
 from raic.server.space import SpaceGauge
 from raic.shares.buckets import Buckets
-from raic.shares.collector import Collector
-from raic.shares.orphans import OrphanReport, find_orphans
 from raic.shares.pins import Pins
 from raic.shares.sealing import Sealer
 from raic.shares.slots import Slots
@@ -66,6 +52,7 @@ class NodeFacts:
 
     :ivar space: None when the provider did not say.
     :ivar clean: whether the run before this one ended as it should.
+    :ivar complete: whether writes are served; if not, the provider is being waited for.
     """
 
     addresses: Addresses
@@ -73,28 +60,21 @@ class NodeFacts:
     space: Space | None
     totals: Totals
     clean: bool
+    complete: bool
 
 
-def make_node_addresses(config: Config, identity: Identity) -> tuple[tuple[str, ...], Addresses]:
-    """Where clients find the node: the hints, ``AUTO`` resolved, and what is made of them.
+@frozen
+class _Store:
+    """Where a node keeps shares.
 
-    :raises ConfigurationError: ``AUTO`` has no port to go by.
+    :ivar may_write: whether that is this node's as of this moment.
     """
-    hints = resolve_location(config.node.hints, config.node.ports)
-    return hints, make_addresses(
-        identity,
-        hints,
-        config.node.nickname,
-        config.certificates,
-        http=not config.storage.force_foolscap,
-    )
 
-
-async def _space_of(gauge: SpaceGauge) -> Space | None:
-    try:
-        return await gauge.ask()
-    except ProviderError:
-        return None
+    provider: IStorageProvider
+    index: IIndex
+    gauge: SpaceGauge
+    pins: Pins
+    may_write: Callable[[], bool]
 
 
 class StorageNode:
@@ -121,43 +101,46 @@ class StorageNode:
         self._on_fatal = on_fatal
         self._take_over = take_over
         self._undo: list[Callable[[], object]] = []
+        self._workers: IWorkers | None = None
         self._renew: Callable[[], Deferred[bool]] | None = None
+        self._announcer: Announcer | None = None
+        self._cleaning: Cleaning | None = None
+        self._complete = True
 
     @async_to_deferred
     async def start(self) -> NodeFacts:
         """Start everything, the port last.
 
+        A cloud that is away is waited for only where the index has to be made: otherwise the node
+        serves what it can without it, and the rest from when the cloud answers.
+
         :return: fires when clients can come.  Fails with a ``RaicError`` or, when the port cannot
-            be opened, with a ``CannotListenError``; then call :meth:`stop`.
+            be opened, with a ``CannotListenError``; then call :meth:`stop`.  May be cancelled.
         """
         config = self._config
         hints, addresses = make_node_addresses(config, self._identity)
         write_addresses(config.private, addresses)
-        workers = ThreadWorkers(self._reactor, PROVIDER_THREADS, "raic-provider")
+        if self._take_over is None:
+            TakeOverNote(config).raise_if_there()
+        self._workers = workers = ThreadWorkers(self._reactor, PROVIDER_THREADS, "raic-provider")
         self._undo.append(workers.stop)
-        stack = make_stack(config, self._identity, workers, self._reactor)
-        await stack.provider.start()
-        self._undo.append(stack.provider.stop)
-        self._renew = partial(renew_credentials, stack, workers)
-        index = await open_or_create_index(
-            config,
-            self._identity,
-            stack,
-            self._reactor,
-            self._on_fatal,
-            take_over=self._take_over is not None,
-        )
-        self._undo.append(index.close)
-        provider, may_write = await self._own(stack, index)
-        gauge = SpaceGauge(provider, self._reactor, room_within(config, index))
-        service = await self._start_service(provider, index, gauge, may_write)
-        await self._listen(service, workers, hints, addresses)
+        store = await self._open_store(make_stack(config, self._identity, workers, self._reactor))
+        service = self._make_service(store)
+        self._undo.append(service.stop)
+        listener = Listener(config, self._identity, service, workers, self._reactor)
+        self._undo.append(listener.stop)
+        await listener.start(hints)
+        self._announcer = make_announcer(config, self._identity, addresses, listener.tub)
+        self._undo.append(self._announcer.stop)
+        if config.introducers:
+            self._announcer.announce()
         return NodeFacts(
             addresses,
             hints,
-            await _space_of(gauge),
-            await index.get_totals(),
-            index.was_clean(),
+            await self._space(store.gauge),
+            await store.index.get_totals(),
+            store.index.was_clean(),
+            self._complete,
         )
 
     @async_to_deferred
@@ -166,6 +149,7 @@ class StorageNode:
 
         :return: fires when all is stopped; never fails.
         """
+        self._announcer = self._renew = None
         while self._undo:
             undo = self._undo.pop()
             try:
@@ -173,9 +157,22 @@ class StorageNode:
             except Exception:  # noqa: BLE001 - the rest has to be stopped all the same
                 self._log.failure("while stopping the node")
 
+    # While it runs
+
+    @async_to_deferred
+    async def reload(self) -> None:
+        """Look again at what may change while the node runs, as after SIGHUP: the secrets of the
+        provider, and the introducers.
+
+        :return: fires when that is done; never fails: see :meth:`reload_credentials` and
+            :meth:`reload_introducers`.
+        """
+        await self.reload_credentials()
+        await self.reload_introducers()
+
     @async_to_deferred
     async def reload_credentials(self) -> bool:
-        """Read the secrets of the provider again, as after SIGHUP.
+        """Read the secrets of the provider again.
 
         :return: fires with whether they are others now; never fails: what can no longer be read
             stays as it was, and what goes wrong is logged.
@@ -192,178 +189,136 @@ class StorageNode:
         self._log.info("credentials were read again; changed: {changed}", changed=changed)
         return changed
 
-    async def _own(
-        self, stack: ProviderStack, index: IIndex
-    ) -> tuple[IStorageProvider, Callable[[], bool]]:
-        """Claim the prefix of a cloud.
+    @async_to_deferred
+    async def reload_introducers(self) -> bool:
+        """Read again which introducers there are, and go over to them.
 
-        Returns what writes only while the prefix is this node's, and whether it is.  A folder needs
-        no claim: the node directory's lock guards it.
+        :return: fires with whether they are others now; never fails: a configuration with
+            mistakes changes nothing, and these are logged.
         """
-        if self._config.provider.cloud is None:
-            return stack.provider, lambda: True
-        ownership = make_ownership(self._config, self._identity, stack, index, self._reactor)
-        self._undo.append(ownership.stop)
-        await own_prefix(ownership, self._config, self._take_over)
-        ownership.watch()
-        return OwnedLayer(stack.provider, ownership.raise_unless_owner), ownership.may_write
+        announcer = self._announcer
+        if announcer is None:
+            return False
+        reading = partial(load_config, self._config.node_directory)
+        try:
+            return announcer.move((await self._running_workers().run(reading)).introducers)
+        except (RaicError, OSError, ValueError) as error:
+            self._log.error(
+                "the introducers stay as they were, until this is put right and SIGHUP sent"
+                " again: {error}",
+                error=error,
+            )
+            return False
 
-    async def _start_service(
-        self,
-        provider: IStorageProvider,
-        index: IIndex,
-        gauge: SpaceGauge,
-        may_write: Callable[[], bool],
-    ) -> StorageService:
-        config, clock = self._config, self._reactor
-        sealer, pins = Sealer(self._identity.seal_key), Pins()
-        maximum = config.storage.max_mutable_message
-        await gauge.start()
+    # Starting
+
+    async def _open_store(self, stack: ProviderStack) -> _Store:
+        if self._config.provider.cloud is None:
+            return await self._open_folder(stack)
+        return await self._open_cloud(stack)
+
+    async def _open_folder(self, stack: ProviderStack) -> _Store:
+        self._undo.append(stack.provider.stop)
+        await stack.provider.start()
+        lock = await lock_folder(self._config, self._running_workers())
+        if lock is not None:
+            self._undo.insert(-1, lock.release)  # held until nothing is written any more
+        index = await self._open_index(stack)
+        store = self._make_store(stack.provider, index, lambda: True)
+        await store.gauge.start()
+        self._begin_cleaning(store).begin()
+        return store
+
+    async def _open_cloud(self, stack: ProviderStack) -> _Store:
+        """Start the provider and claim the prefix, or leave that to the background."""
+        awaited = AwaitedProvider(stack.provider)
+        self._undo.append(awaited.stop)
+        must_wait = self._take_over is not None or not self._config.index_path.exists()
+        if must_wait:
+            await awaited.start()
+        index = await self._open_index(stack)
+        ownership = make_ownership(
+            self._config, self._identity, stack, index, self._reactor, self._note_ownership
+        )
+        self._undo.append(ownership.stop)
+        owned = OwnedLayer(awaited, ownership.raise_unless_owner)
+        store = self._make_store(owned, index, ownership.may_write)
+        self._begin_cleaning(store)
+        attachment = Attachment(awaited, ownership, self._reactor, store.gauge.start)
+        self._undo.append(attachment.stop)
+        self._renew = partial(self._renew_credentials, stack, awaited, attachment)
+        if must_wait:
+            await own_prefix(ownership, self._config, self._take_over)
+            ownership.watch()
+            await store.gauge.start()
+        else:
+            self._complete = await attachment.begin()
+        return store
+
+    async def _open_index(self, stack: ProviderStack) -> IIndex:
+        index = await open_or_create_index(
+            self._config,
+            self._identity,
+            stack,
+            self._reactor,
+            self._on_fatal,
+            take_over=self._take_over is not None,
+        )
+        self._undo.append(index.close)
+        return index
+
+    def _make_store(
+        self, provider: IStorageProvider, index: IIndex, may_write: Callable[[], bool]
+    ) -> _Store:
+        gauge = SpaceGauge(provider, self._reactor, room_within(self._config, index))
         self._undo.append(gauge.stop)
-        self._start_cleaning(provider, index, pins)
-        service = StorageService(
-            index,
-            Buckets(
-                provider, index, sealer, pins, clock, MemoryBudget(config.storage.upload_memory)
-            ),
-            Slots(
-                provider,
-                index,
-                sealer,
-                pins,
-                clock,
-                nodeid=self._identity.nodeid,
-                max_share_size=maximum,
-                max_read=maximum,
-            ),
-            gauge,
+        return _Store(provider, index, gauge, Pins(), may_write)
+
+    def _begin_cleaning(self, store: _Store) -> Cleaning:
+        cleaning = Cleaning(store.provider, store.index, store.pins, self._reactor)
+        self._undo.append(cleaning.stop)
+        self._cleaning = cleaning
+        return cleaning
+
+    def _note_ownership(self, problem: ProviderError | None) -> None:
+        if problem is None and self._cleaning is not None:
+            self._cleaning.begin()
+
+    def _make_service(self, store: _Store) -> StorageService:
+        storage, clock = self._config.storage, self._reactor
+        sealer = Sealer(self._identity.seal_key)
+        shared = (store.provider, store.index, sealer, store.pins, clock)
+        maximum = storage.max_mutable_message
+        return StorageService(
+            store.index,
+            Buckets(*shared, MemoryBudget(storage.upload_memory)),
+            Slots(*shared, nodeid=self._identity.nodeid, max_share_size=maximum, max_read=maximum),
+            store.gauge,
             clock,
             maximum_mutable=maximum,
-            permissions=Permissions(config.storage.readonly, config.storage.readonly_mutable),
-            may_write=may_write,
-        )
-        self._undo.append(service.stop)
-        return service
-
-    def _start_cleaning(self, provider: IStorageProvider, index: IIndex, pins: Pins) -> None:
-        collector = Collector(provider, index, pins, self._reactor)
-        collector.start()
-        self._undo.append(collector.stop)
-        if not index.was_clean():
-            self._undo.append(self._start_scan(provider, index).cancel)
-        if IInterruptedUploads.providedBy(provider):
-            self._undo.append(self._clear_uploads(IInterruptedUploads(provider)).cancel)
-
-    def _clear_uploads(self, provider: IInterruptedUploads) -> Deferred[None]:
-        """Discard in the background what uploads of earlier runs left behind."""
-
-        def cleared(count: int) -> None:
-            if count:
-                self._log.info("{count} interrupted uploads were discarded", count=count)
-
-        def failed(failure: Failure) -> None:
-            if not isinstance(failure.value, CancelledError):
-                self._log.warn(
-                    "what interrupted uploads left behind stays for now: {error}",
-                    error=failure.getErrorMessage(),
-                )
-
-        return provider.clear_interrupted_uploads("").addCallbacks(cleared, failed)
-
-    def _start_scan(self, provider: IStorageProvider, index: IIndex) -> Deferred[None]:
-        """Look in the background for what the last run left behind."""
-
-        def found(report: OrphanReport) -> None:
-            self._log.info(
-                "of {report.listed} objects nothing refers to {report.orphans}; these will be"
-                " deleted in a day",
-                report=report,
-            )
-
-        def failed(failure: Failure) -> None:
-            if not isinstance(failure.value, CancelledError):
-                self._log.warn(
-                    "could not look for objects that nothing refers to, they stay for now: {error}",
-                    error=failure.getErrorMessage(),
-                )
-
-        return find_orphans(provider, index, self._reactor).addCallbacks(found, failed)
-
-    async def _listen(
-        self,
-        service: StorageService,
-        workers: IWorkers,
-        hints: tuple[str, ...],
-        addresses: Addresses,
-    ) -> None:
-        storage, node = self._config.storage, self._config.node
-        bodies = MemoryBudget(storage.body_memory)
-        tub = make_tub(
-            self._identity.pem,
-            ConnectionLimits(bodies, self._reactor, storage.max_mutable_message),
-            keepalive=node.keepalive,
-            disconnect=node.disconnect,
-        )
-        https = None
-        if not storage.force_foolscap:
-            https = self._https(service, workers, bodies)
-        ports = [self._open(tub, description, https) for description in node.ports]
-        tub.setLocation(*hints)
-        tub.registerReference(FoolscapStorageServer(service, bodies), self._identity.swissnum)
-        tub.startService()
-        self._undo.append(tub.stopService)
-        for port in ports:
-            await port.listening
-        self._announce(tub, addresses)
-
-    def _https(
-        self, service: StorageService, workers: IWorkers, bodies: MemoryBudget
-    ) -> IProtocolFactory:
-        site = make_site(
-            service,
-            self._identity.swissnum.encode("ascii"),
-            self._reactor,
-            workers,
-            application_version=f"raic/{raic.__version__}".encode("ascii"),
-            max_message=self._config.storage.max_mutable_message,
-            body_budget=bodies,
-            limits=Limits(connections=self._config.storage.max_connections),
-        )
-        self._undo.append(site.stop)
-        tls = ServerTls(self._config.private / "node.pem")
-        return TLSMemoryBIOFactory(tls, False, site, self._reactor)
-
-    def _open(self, tub: Tub, description: str, https: IProtocolFactory | None) -> SharedPort:
-        endpoint = make_endpoint(self._reactor, self._describe(description))
-        port = SharedPort(endpoint, https, self._reactor)
-        tub.listenOn(port)
-        return port
-
-    def _describe(self, description: str) -> str:
-        onion, i2p = self._config.onion, self._config.i2p
-        return describe_port(
-            description,
-            None if onion is None else OnionService(*astuple(onion)),
-            None if i2p is None else I2pDestination(*astuple(i2p)),
+            permissions=Permissions(storage.readonly, storage.readonly_mutable),
+            may_write=store.may_write,
         )
 
-    def _announce(self, tub: Tub, addresses: Addresses) -> None:
-        if not self._config.introducers:
-            return
-        announcement = make_announcement(
-            nickname=self._config.node.nickname,
-            furl=addresses.furl,
-            nurls=addresses.nurls,
-            permutation_seed=self._identity.permutation_seed,
-            certificates=self._config.certificates,
-        )
-        sequence = SequenceFile(self._config.private / "announcement.seqnum", replace_file)
-        announcer = Announcer(
-            tub,
-            self._config.introducers,
-            lambda: announcement,
-            self._identity.signing_key,
-            sequence.next,
-        )
-        announcer.announce()
-        self._undo.append(announcer.stop)
+    async def _space(self, gauge: SpaceGauge) -> Space | None:
+        if not self._complete:
+            return None
+        try:
+            return await gauge.ask()
+        except ProviderError:
+            return None
+
+    def _running_workers(self) -> IWorkers:
+        assert self._workers is not None
+        return self._workers
+
+    @async_to_deferred
+    async def _renew_credentials(
+        self, stack: ProviderStack, awaited: AwaitedProvider, attachment: Attachment
+    ) -> bool:
+        workers = self._running_workers()
+        if awaited.is_started or stack.credentials is None:
+            return await renew_credentials(stack, workers)
+        changed = bool(await stack.credentials.reload(workers))
+        attachment.hurry()
+        return changed

@@ -8,10 +8,12 @@ from pathlib import Path
 from socket import gethostname
 
 from raic.assembly.stack import ProviderStack, Reactor
+from raic.assembly.taking_over import TakeOverNote
 from raic.config.identity import Identity
 from raic.config.model import Config
-from raic.errors import PrefixOwned
+from raic.errors import PrefixOwned, ProviderError
 from raic.interfaces import IIndex
+from raic.shares import ownership as owning
 from raic.shares.ownership import Ownership
 from raic.shares.sealing import Sealer
 
@@ -20,17 +22,27 @@ TakeOver = Callable[[float], None]
 
 
 def make_ownership(
-    config: Config, identity: Identity, stack: ProviderStack, index: IIndex, clock: Reactor
+    config: Config,
+    identity: Identity,
+    stack: ProviderStack,
+    index: IIndex,
+    clock: Reactor,
+    on_change: Callable[[ProviderError | None], None] = lambda _: None,
 ) -> Ownership:
-    """What claims the prefix for a node; it has not done so yet."""
+    """What claims the prefix for a node; it has not done so yet.
+
+    :param on_change: see :class:`raic.shares.ownership.Ownership`.
+    """
     return Ownership(
         stack.untagged,
         index,
         Sealer(identity.seal_key),
         identity.server_id,
         clock,
+        interval=owning.INTERVAL_SECONDS,
         host=gethostname(),
-        place=place_of(config.node_directory),
+        place=_place(config.node_directory),
+        on_change=on_change,
     )
 
 
@@ -44,7 +56,11 @@ async def own_prefix(
     """
     if take_over is None:
         await ownership.claim()
-    elif not await ownership.take_over(take_over):
+        return
+    note = TakeOverNote(config)
+    current = await ownership.take_over(take_over, begun=note.write)
+    note.remove()
+    if not current:
         raise PrefixOwned(
             config.provider.name,
             "take_over",
@@ -54,7 +70,7 @@ async def own_prefix(
         )
 
 
-def place_of(directory: Path) -> str:
+def _place(directory: Path) -> str:
     """What tells a node directory from a copy of it, on this machine or another."""
     found = os.stat(directory)
     try:

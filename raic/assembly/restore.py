@@ -8,7 +8,9 @@ from pathlib import Path
 
 from attrs import frozen
 
+from raic.assembly.folderlock import lock_folder
 from raic.assembly.stack import PROVIDER_THREADS, Reactor, make_provider
+from raic.assembly.taking_over import TakeOverNote
 from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.deferreds import async_to_deferred
@@ -43,20 +45,26 @@ async def restore_index(
     It is made aside and then put in place, so that a crash leaves the old index or none.
 
     :return: fires with what was done; fails with a ``ProviderError`` or an ``IndexFailure``, and
-        may simply be repeated.
+        may simply be repeated; with ``PrefixOwned`` after a take-over that was cut short: others
+        may write still.
     """
     aside = config.index_path.with_name(config.index_path.name + ".restoring")
     for suffix in ("", "-wal", "-shm"):
         Path(f"{aside}{suffix}").unlink(missing_ok=True)
+    TakeOverNote(config).raise_if_there()
     workers = ThreadWorkers(reactor, PROVIDER_THREADS, "raic-provider")
     provider = make_provider(config, identity, workers, reactor)
+    lock = None
     try:
         await provider.start()
+        lock = await lock_folder(config, workers)
         create_index(aside, await highest_epoch(provider) + 1)
         report = await _fill_index(aside, provider, identity, reactor, progress)
     finally:
         await provider.stop()
         await workers.stop()
+        if lock is not None:
+            lock.release()
     return RestoredIndex(report, _keep(replace_index(aside, config.index_path), reactor))
 
 

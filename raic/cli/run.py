@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
@@ -120,10 +120,15 @@ class _NodeProcess:
     def _ready(self, facts: NodeFacts) -> None:
         for line in _facts(self._config, self._identity, facts):
             click.echo(line)
+        if not facts.complete:
+            name = self._config.provider.name
+            click.echo(f"waiting for {name}: until it answers the node takes no shares")
         click.echo("storage node is ready")
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
+        if isinstance(error, CancelledError) and self._ending:
+            return
         if isinstance(error, RaicError):
             text = explain(error)
         elif isinstance(error, CannotListenError):
@@ -144,7 +149,7 @@ class _NodeProcess:
             self._reactor.callFromThread(self._reactor.stop)
 
     def _reload(self) -> None:
-        self._reactor.callFromThread(self._node.reload_credentials)
+        self._reactor.callFromThread(self._node.reload)
 
     def _stop(self) -> Deferred[None]:
         if self.code == 0:
@@ -162,6 +167,7 @@ class _NodeProcess:
         if started is None:
             done(None)
         else:
+            started.cancel()  # a take-over waits for minutes
             started.addCallback(lambda _: self._node.stop()).addCallback(done)
         return stopped
 

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from foolscap.api import DeadReferenceError, Referenceable, RemoteException, Tub
+from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -121,6 +122,8 @@ class Announcer:
         announcement that is not newer than the one they have.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         tub: Tub,
@@ -134,31 +137,74 @@ class Announcer:
         self._next_sequence = next_sequence
         self._tub = tub
         self._furls = tuple(dict.fromkeys(furls))
-        self._message: Message | None = None
-        self._introducers: list[_Introducer] = []
+        self._introducers: dict[str, _Introducer] = {}
+        self._stopped = False
 
     def announce(self) -> None:
-        """Make the announcement anew and publish it; connect, the first time."""
+        """Make the announcement anew and publish it; connect, the first time.
+
+        Raises what ``next_sequence`` raises; then nothing has changed.
+        """
+        self._announce_to(self._furls)
+
+    def move(self, furls: Sequence[str]) -> bool:
+        """Go over to other introducers, if they are others: leave those that are not named any
+        more, connect to new ones, and publish a new announcement at all.
+
+        Raises what ``next_sequence`` raises; then nothing has changed.
+
+        :return: whether they are others; False once stopped.
+        """
+        wanted = tuple(dict.fromkeys(furls))
+        if self._stopped or set(wanted) == set(self._furls):
+            return False
+        if wanted:
+            self._announce_to(wanted)
+        else:
+            self._connect_to(())
+        self._furls = wanted
+        self._log.info("there are {count} introducers now", count=len(wanted))
+        return True
+
+    def _announce_to(self, furls: Sequence[str]) -> None:
         numbered = {
             **self._announcement(),
             "seqnum": self._next_sequence(),
             "nonce": _base32(urandom(32)),
         }
-        self._message = sign(numbered, self._signing_key)
-        if not self._introducers:
-            self._introducers = [_Introducer(self._tub, furl) for furl in self._furls]
-        for introducer in self._introducers:
-            introducer.publish(self._message)
+        message = sign(numbered, self._signing_key)
+        self._connect_to(furls)
+        for introducer in self._introducers.values():
+            introducer.publish(message)
+
+    def _connect_to(self, furls: Sequence[str]) -> None:
+        """Have exactly these introducers."""
+        left = {furl: one for furl, one in self._introducers.items() if furl not in furls}
+        for one in left.values():
+            one.stop()
+        kept = {furl: one for furl, one in self._introducers.items() if furl in furls}
+        # One that only has a new address has the same connection.
+        needed = {tub_id_of(furl) for furl in furls}
+        for furl, one in left.items():
+            if tub_id_of(furl) not in needed:
+                one.disconnect()
+        self._introducers = {furl: kept.get(furl) or _Introducer(self._tub, furl) for furl in furls}
 
     def states(self) -> tuple[IntroducerState, ...]:
         """How things are, for the operator."""
-        return tuple(introducer.state() for introducer in self._introducers)
+        return tuple(introducer.state() for introducer in self._introducers.values())
 
     def stop(self) -> None:
         """Try no more to connect."""
-        for introducer in self._introducers:
+        self._stopped = True
+        for introducer in self._introducers.values():
             introducer.stop()
-        self._introducers = []
+        self._introducers = {}
+
+
+def tub_id_of(furl: str) -> str:
+    """Who is named by a FURL, wherever he is."""
+    return furl.removeprefix("pb://").partition("@")[0]
 
 
 class _Introducer:
@@ -166,7 +212,7 @@ class _Introducer:
 
     def __init__(self, tub: Tub, furl: str) -> None:
         self._tub = tub
-        self._tub_id = furl.removeprefix("pb://").partition("@")[0]
+        self._tub_id = tub_id_of(furl)
         self._remote: Any = None
         self._message: Message | None = None
         self._published = False
@@ -187,6 +233,11 @@ class _Introducer:
     def stop(self) -> None:
         if self._tub.running:  # otherwise it has forgotten all about connecting
             self._reconnector.stopConnecting()
+
+    def disconnect(self) -> None:
+        """Close the connection, once stopped."""
+        if self._remote is not None:
+            self._remote.tracker.broker.shutdown(Failure(ConnectionDone()))
 
     def _last_failure(self) -> str | None:
         failure = None if self._remote else self._reconnector.getLastFailure()

@@ -32,6 +32,9 @@ INTERVAL_SECONDS = 60.0
 PROGRESS_SECONDS = 5.0
 """How often a take-over says how long it still waits."""
 
+REMINDER_SECONDS = 600.0
+"""How often it is said again that nothing is written, while that lasts."""
+
 PRUNED_AT_ONCE = 100
 """How many old claims one start looks at."""
 
@@ -95,6 +98,7 @@ class Ownership:
         self._lost: tuple[str, str] | None = None
         self._error: Exception | None = None
         self._told = OwnershipUnknown.__name__
+        self._told_at = clock.seconds()
         self._round: Deferred[None] | None = None
         self._next: IDelayedCall | None = None
 
@@ -142,7 +146,11 @@ class Ownership:
 
     @async_to_deferred
     async def take_over(
-        self, progress: Callable[[float], None] = lambda _: None, *, fresh: bool = False
+        self,
+        progress: Callable[[float], None] = lambda _: None,
+        *,
+        fresh: bool = False,
+        begun: Callable[[], None] = lambda: None,
     ) -> bool:
         """Claim the prefix, whoever has it, and wait until he has surely stopped writing.
 
@@ -151,6 +159,8 @@ class Ownership:
 
         :param progress: called every few seconds with how many seconds are left.
         :param fresh: whether the index is empty, and about to be filled from the provider.
+        :param begun: called just before the claim is written.  From then on, until this fires, a
+            new index could follow on the claim without having waited: make a note that lasts.
         :return: fires when the other has stopped: with True if the claim stands; with False if the
             index must be made anew first, because another has written since it was current.  Its
             epoch was then left, so that this node stays refused until that is done.  Fails with
@@ -161,6 +171,7 @@ class Ownership:
         usable = fresh or newest is None or self._is_current(newest)
         epoch = self._epoch_after(newest)
         self._lost = None
+        begun()
         mine = await self._write(epoch)
         if newest is not None:
             await self._wait(progress)
@@ -270,11 +281,10 @@ class Ownership:
         self._next = self._clock.callLater(self._interval / _TICKS, self._tick)
 
     def _tick(self) -> None:
-        if self._lost is None:
-            self._schedule()
-            if self._round is None and self._is_due():
-                self._round = self._go_round()
-                self._round.addBoth(self._round_over)
+        self._schedule()
+        if self._lost is None and self._round is None and self._is_due():
+            self._round = self._go_round()
+            self._round.addBoth(self._round_over)
         self._settle()
 
     def _is_due(self) -> bool:
@@ -343,16 +353,25 @@ class Ownership:
         return OwnershipUnknown(name, "claim", detail, remedy)
 
     def _settle(self) -> None:
-        """Say so, once, when things are no longer as they were last said to be."""
+        """Say how things are when they are no longer as they were last said to be, and now and
+        then while nothing is written.
+        """
         problem = None if self.may_write() else self._problem()
         kind = type(problem).__name__
-        if kind == self._told:
-            return
-        self._told = kind
+        if kind != self._told:
+            self._tell(kind, problem)
+            self._on_change(problem)
+        elif problem is not None and self._clock.seconds() - self._told_at >= REMINDER_SECONDS:
+            self._tell(kind, problem)
+
+    def _tell(self, kind: str, problem: ProviderError | None) -> None:
+        self._told, self._told_at = kind, self._clock.seconds()
         if problem is None:
-            self._log.info("{provider}: the prefix is this node's", provider=self._provider.name)
+            self._log.info(
+                "{provider}: the prefix is this node's; writes are served",
+                provider=self._provider.name,
+            )
         else:
             self._log.error(
                 "{problem}; nothing is written any more; {problem.remedy}", problem=problem
             )
-        self._on_change(problem)

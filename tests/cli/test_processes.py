@@ -15,7 +15,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
-from raic.assembly.node import make_node_addresses
+from raic.assembly.listening import make_node_addresses
 from raic.cli import main
 from raic.cli.pinned import Nurl, PinnedClient, Unexpected, parse_nurl
 from raic.config.addresses import write_addresses

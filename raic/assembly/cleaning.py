@@ -1,0 +1,85 @@
+"""What a node tidies up in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from raic.interfaces import IIndex, IInterruptedUploads, IStorageProvider
+from raic.shares.collector import Collector
+from raic.shares.orphans import OrphanReport, find_orphans
+from raic.shares.pins import Pins
+
+
+class Cleaning:
+    """Collects garbage, and clears what earlier runs left behind, from when it may.
+
+    :param provider: what deletes only while the prefix is this node's.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, provider: IStorageProvider, index: IIndex, pins: Pins, clock: IReactorTime
+    ) -> None:
+        self._provider = provider
+        self._index = index
+        self._clock = clock
+        self._collector = Collector(provider, index, pins, clock)
+        self._under_way: list[Deferred[None]] | None = None
+        self._stopped = False
+
+    def begin(self) -> None:
+        """Clean from now on.  Only to be called by the owner of the prefix; once is enough."""
+        if self._under_way is not None or self._stopped:
+            return
+        self._under_way = []
+        self._collector.start()
+        if not self._index.was_clean():
+            self._under_way.append(self._scan())
+        if IInterruptedUploads.providedBy(self._provider):
+            self._under_way.append(self._clear_uploads(IInterruptedUploads(self._provider)))
+
+    def stop(self) -> Deferred[None]:
+        """Clean no more; fires when the batch under way has ended."""
+        self._stopped = True
+        if self._under_way is None:
+            return succeed(None)
+        for each in self._under_way:
+            each.cancel()
+        return self._collector.stop()
+
+    def _clear_uploads(self, provider: IInterruptedUploads) -> Deferred[None]:
+        def cleared(count: int) -> None:
+            if count:
+                self._log.info("{count} interrupted uploads were discarded", count=count)
+
+        failed = self._tell_failure("what interrupted uploads left behind stays for now: {error}")
+        return provider.clear_interrupted_uploads("").addCallbacks(cleared, failed)
+
+    def _scan(self) -> Deferred[None]:
+        """Look for what the last run left behind."""
+
+        def found(report: OrphanReport) -> None:
+            self._log.info(
+                "of {report.listed} objects nothing refers to {report.orphans}; these will be"
+                " deleted in a day",
+                report=report,
+            )
+
+        failed = self._tell_failure(
+            "could not look for objects that nothing refers to, they stay for now: {error}"
+        )
+        searching = find_orphans(self._provider, self._index, self._clock)
+        return searching.addCallbacks(found, failed)
+
+    def _tell_failure(self, text: str) -> Callable[[Failure], None]:
+        def failed(failure: Failure) -> None:
+            if not (self._stopped or isinstance(failure.value, CancelledError)):
+                self._log.warn(text, error=failure.getErrorMessage())
+
+        return failed

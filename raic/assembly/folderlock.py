@@ -1,0 +1,87 @@
+"""One node for each directory of shares on this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from functools import partial
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from raic.backends.disk import translated
+from raic.config.model import Config
+from raic.deferreds import async_to_deferred
+from raic.errors import StorageUnusable
+from raic.interfaces import IWorkers
+
+LOCK_NAME = ",,lock"
+"""No object has a name with commas like these."""
+
+
+class FolderLock:
+    """Holds a directory of shares for this process.
+
+    The kernel lets go of it when the process ends, however it ends.
+
+    :param name: the provider's.
+    :param path: the directory; it exists.
+    :raises StorageUnusable: another process holds it.
+    :raises ProviderError: it cannot be used at all.
+    """
+
+    _log = Logger()
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name = name
+        self._path = path
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(path / LOCK_NAME, flags, 0o600)
+        except OSError as error:
+            raise translated(name, "start", str(path), error) from error
+        try:
+            self._hold()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let go of it.  The file stays: removing it would be a race."""
+        os.close(self._descriptor)
+
+    def _hold(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._in_use() from None
+        except OSError as error:
+            self._log.warn(
+                "{path} cannot be locked ({reason}): make sure that no other node uses it",
+                path=self._path,
+                reason=error.strerror,
+            )
+            return
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def _in_use(self) -> StorageUnusable:
+        holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
+        return StorageUnusable(
+            self._name,
+            "start",
+            f"{self._path} is in use by another node, process {holder or 'unknown'}",
+            "give each node a path of its own, or stop the other node",
+        )
+
+
+@async_to_deferred
+async def lock_folder(config: Config, workers: IWorkers) -> FolderLock | None:
+    """Hold the directory that a node's shares live in; None where they live in a cloud.
+
+    Fails with a ``ProviderError``.  The directory must exist.
+    """
+    path = config.provider.path
+    if path is None:
+        return None
+    return await workers.run(partial(FolderLock, config.provider.name, path))

@@ -1,0 +1,128 @@
+"""The node's ports, in both dialects."""
+
+from __future__ import annotations
+
+from attrs import astuple
+from foolscap.api import Tub
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+import raic
+from raic.assembly.stack import Reactor
+from raic.budget import MemoryBudget
+from raic.config.addresses import Addresses, make_addresses
+from raic.config.identity import Identity
+from raic.config.model import Config
+from raic.config.tls import ServerTls
+from raic.deferreds import async_to_deferred
+from raic.interfaces import IStorageService, IWorkers
+from raic.server.foolscap.connection import ConnectionLimits
+from raic.server.foolscap.storage import FoolscapStorageServer
+from raic.server.foolscap.tub import make_tub
+from raic.server.http.connections import Limits
+from raic.server.http.site import StorageSite, make_site
+from raic.server.listening import (
+    I2pDestination,
+    OnionService,
+    describe_port,
+    make_endpoint,
+    resolve_location,
+)
+from raic.server.port import SharedPort
+
+
+def make_node_addresses(config: Config, identity: Identity) -> tuple[tuple[str, ...], Addresses]:
+    """Where clients find the node: the hints, ``AUTO`` resolved, and what is made of them.
+
+    :raises ConfigurationError: ``AUTO`` has no port to go by.
+    """
+    hints = resolve_location(config.node.hints, config.node.ports)
+    return hints, make_addresses(
+        identity,
+        hints,
+        config.node.nickname,
+        config.certificates,
+        http=not config.storage.force_foolscap,
+    )
+
+
+class Listener:
+    """Serves a storage service on all ports of the configuration.
+
+    :ivar tub: speaks Foolscap; runs from :meth:`start` to :meth:`stop`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        identity: Identity,
+        service: IStorageService,
+        workers: IWorkers,
+        reactor: Reactor,
+    ) -> None:
+        self._config = config
+        self._identity = identity
+        self._service = service
+        self._workers = workers
+        self._reactor = reactor
+        self._bodies = MemoryBudget(config.storage.body_memory)
+        self._site: StorageSite | None = None
+        self.tub: Tub = make_tub(
+            identity.pem,
+            ConnectionLimits(self._bodies, reactor, config.storage.max_mutable_message),
+            keepalive=config.node.keepalive,
+            disconnect=config.node.disconnect,
+        )
+
+    @async_to_deferred
+    async def start(self, hints: tuple[str, ...]) -> None:
+        """Listen.
+
+        :param hints: where clients connect to.
+        :return: fires when clients can come; fails with a ``CannotListenError`` or what else the
+            kind of port fails with.  Then call :meth:`stop`.
+        """
+        https = None if self._config.storage.force_foolscap else self._https()
+        ports = [self._open(description, https) for description in self._config.node.ports]
+        self.tub.setLocation(*hints)
+        server = FoolscapStorageServer(self._service, self._bodies)
+        self.tub.registerReference(server, self._identity.swissnum)
+        self.tub.startService()
+        for port in ports:
+            await port.listening
+
+    @async_to_deferred
+    async def stop(self) -> None:
+        """Close the ports, then the connections."""
+        if self.tub.running:
+            await self.tub.stopService()
+        if self._site is not None:
+            await self._site.stop()
+
+    def _https(self) -> IProtocolFactory:
+        self._site = make_site(
+            self._service,
+            self._identity.swissnum.encode("ascii"),
+            self._reactor,
+            self._workers,
+            application_version=f"raic/{raic.__version__}".encode("ascii"),
+            max_message=self._config.storage.max_mutable_message,
+            body_budget=self._bodies,
+            limits=Limits(connections=self._config.storage.max_connections),
+        )
+        tls = ServerTls(self._config.private / "node.pem")
+        return TLSMemoryBIOFactory(tls, False, self._site, self._reactor)
+
+    def _open(self, description: str, https: IProtocolFactory | None) -> SharedPort:
+        endpoint = make_endpoint(self._reactor, self._describe(description))
+        port = SharedPort(endpoint, https, self._reactor)
+        self.tub.listenOn(port)
+        return port
+
+    def _describe(self, description: str) -> str:
+        onion, i2p = self._config.onion, self._config.i2p
+        return describe_port(
+            description,
+            None if onion is None else OnionService(*astuple(onion)),
+            None if i2p is None else I2pDestination(*astuple(i2p)),
+        )
