@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 
+from raic.backends.layers.circuit import NOT_ASKED
 from raic.backends.layers.late import late
 from raic.backends.layers.relay import Relay
 from raic.backends.layers.retries import Retries
@@ -19,11 +20,11 @@ from raic.interfaces import IStorageProvider
 class RepeatedCall:
     """A call that has not succeeded at once.
 
-    :param again: makes another attempt.
+    :param again: makes another attempt; None where there must be none.
     """
 
     def __init__(
-        self, retries: Retries, operation: str, again: Callable[[], Deferred[Any]]
+        self, retries: Retries, operation: str, again: Callable[[], Deferred[Any]] | None
     ) -> None:
         self._retries = retries
         self._operation = operation
@@ -65,22 +66,22 @@ class RepeatedCall:
             failure = Failure(late(self._retries.provider, self._operation, self._retries.budget))
         if isinstance(failure.value, OutcomeUnknown):
             self._unknown = failure.value
-        self._last = failure
+        self._last = telling(failure, self._last)
         pause = None
-        if not self._over:
+        if self._again is not None and not self._over:
             left = self._end - self._retries.now()
             pause = self._retries.pause_before(self._operation, failure.value, self._attempts, left)
         if pause is None:
-            self._fail(failure)
+            self._fail(self._last)
         else:
-            self._timer = self._retries.after(pause, self._repeat)
+            self._timer = self._retries.after(pause, self._repeat, self._again)
             self._retries.sleeps(self)
 
-    def _repeat(self) -> None:
+    def _repeat(self, again: Callable[[], Deferred[Any]]) -> None:
         self._retries.wakes(self)
         self._timer = None
         self._attempts += 1
-        self._wait_for(maybeDeferred(self._again))
+        self._wait_for(maybeDeferred(again))
 
     def _expire(self) -> None:
         """The time is over: the attempt under way is the last."""
@@ -112,7 +113,8 @@ class ResumedStream(Relay):
     """A stream that goes on where it broke off.
 
     The bytes that were delivered were right, so nothing is asked for twice.  Attempts, and the
-    time since the last byte, count from the last piece delivered.
+    time since the last byte, count from the last piece delivered; while the consumer pauses there
+    is no such time.
     """
 
     def __init__(
@@ -131,12 +133,18 @@ class ResumedStream(Relay):
         self._offset = offset
         self._length = length
         self._attempts = 0
-        self._end = retries.now() + retries.budget
+        self._last: Failure | None = None
         self._timer: Any = None
+        self._end = retries.now() + retries.budget
+        self._deadline: Any = retries.after(retries.budget, self._expire)
 
     def begin(self) -> Deferred[int]:
         """See :meth:`raic.interfaces.IStorageProvider.stream_object`."""
-        self._wait_for(self._open())
+        try:
+            self._wait_for(self._open())
+        except BaseException:
+            self._ending()
+            raise
         return self._done
 
     def give_up(self, error: Exception) -> None:
@@ -146,14 +154,44 @@ class ResumedStream(Relay):
     def write(self, data: bytes) -> None:
         """See ``IConsumer``."""
         self._attempts = 1
+        self._last = None
         self._retries.earn()
         super().write(data)
-        self._end = self._retries.now() + self._retries.budget
+        self._restart()
+
+    def pauseProducing(self) -> None:
+        """See ``IPushProducer``."""
+        self._stop_deadline()
+        super().pauseProducing()
 
     def resumeProducing(self) -> None:
         """See ``IPushProducer``."""
-        self._end = self._retries.now() + self._retries.budget
         super().resumeProducing()
+        self._restart()
+
+    def _restart(self) -> None:
+        """Give the next piece its time."""
+        budget = self._retries.budget
+        self._end = self._retries.now() + budget
+        if self._finished or self._paused:
+            return
+        if self._deadline is None:
+            self._deadline = self._retries.after(budget, self._expire)
+        else:
+            self._deadline.reset(budget)
+
+    def _stop_deadline(self) -> None:
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None:
+            deadline.cancel()
+
+    def _expire(self) -> None:
+        """The time is over, in the midst of an attempt or between two."""
+        self._deadline = None
+        seconds = self._retries.budget
+        self._finish(self._last or late(self._retries.provider, "stream_object", seconds))
+        if self._streaming is not None:
+            self._streaming.cancel()
 
     def _open(self) -> Deferred[int]:
         self._attempts += 1
@@ -170,10 +208,11 @@ class ResumedStream(Relay):
         if self.delivered == self._length and self.delivered:
             self._finish(self.delivered)  # it had all that was asked for
             return
+        self._last = telling(failure, self._last)
         left = self._end - self._retries.now()
         pause = self._retries.pause_before("stream_object", failure.value, self._attempts, left)
         if pause is None:
-            self._finish(failure)
+            self._finish(self._last)
         else:
             self._timer = self._retries.after(pause, self._resume)
             self._retries.sleeps(self)
@@ -185,5 +224,13 @@ class ResumedStream(Relay):
 
     def _ending(self) -> None:
         self._retries.wakes(self)
+        self._stop_deadline()
         if self._timer is not None:
             self._timer.cancel()
+
+
+def telling(failure: Failure, before: Failure | None) -> Failure:
+    """Of two failures of a call, the one that tells more: what the provider itself said."""
+    if before is not None and isinstance(failure.value, NOT_ASKED):
+        return before
+    return failure

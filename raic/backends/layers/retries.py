@@ -9,16 +9,21 @@ from typing import Protocol
 from attrs import frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from raic.backends.layers.circuit import NOT_ASKED
 from raic.errors import (
-    CircuitOpen,
+    ObjectNotFound,
     OutcomeUnknown,
     ProviderBusy,
     ProviderError,
-    QueueTooLong,
 )
 
 REPEATABLE_WRITES = frozenset({"put_object", "delete_objects"})
 """Doing these twice does no more than doing them once, so an unknown outcome may be tried anew."""
+
+ONCE = frozenset({"write", "finish"})
+"""An upload's own calls: its bytes are gone when they fail."""
+
+_READS = frozenset({"get_object", "stream_object"})
 
 _TOKENS = 10.0
 
@@ -40,6 +45,9 @@ class RetryPolicy:
     :ivar budget: no call takes longer than this altogether, in seconds; for a stream, longer
         than this without a byte.
     :ivar ratio: over time, how many retries there are at most for each call.
+    :ivar missing: for so many seconds a read of a missing object is repeated: whoever reads a key
+        has it from the index or from a listing, and some services take a while to know everywhere
+        what they know somewhere.
     """
 
     attempts: int = 6
@@ -47,6 +55,7 @@ class RetryPolicy:
     longest_pause: float = 8.0
     budget: float = 45.0
     ratio: float = 0.1
+    missing: float = 10.0
 
 
 class Retries:
@@ -67,15 +76,17 @@ class Retries:
         self._random = random
         self._policy = policy
         self._tokens = _TOKENS
+        # Of their own: an object that is gone for good must not use up those of all others.
+        self._tokens_for_missing = _TOKENS
         self._sleeping: set[Sleeper] = set()
 
     def now(self) -> float:
         """The time of the clock."""
         return self._clock.seconds()
 
-    def after(self, seconds: float, function: Callable[[], None]) -> IDelayedCall:
+    def after(self, seconds: float, function: Callable[..., None], *args: object) -> IDelayedCall:
         """Call later."""
-        return self._clock.callLater(seconds, function)
+        return self._clock.callLater(seconds, function, *args)
 
     def sleeps(self, call: Sleeper) -> None:
         """Note a call that :meth:`stop` must end."""
@@ -92,8 +103,11 @@ class Retries:
 
     def earn(self) -> None:
         """Note a call, or a piece of a stream, that pays for a part of a retry."""
+        ratio = self._policy.ratio
         if self._tokens < _TOKENS:
-            self._tokens = min(_TOKENS, self._tokens + self._policy.ratio)
+            self._tokens = min(_TOKENS, self._tokens + ratio)
+        if self._tokens_for_missing < _TOKENS:
+            self._tokens_for_missing = min(_TOKENS, self._tokens_for_missing + ratio)
 
     def pause_before(
         self, operation: str, error: BaseException | None, attempts: int, left: float
@@ -104,9 +118,13 @@ class Retries:
         :param left: the seconds that are left of the budget.
         """
         policy = self._policy
-        if attempts >= policy.attempts or self._tokens < 1.0:
+        missing = isinstance(error, ObjectNotFound) and operation in _READS
+        tokens = self._tokens_for_missing if missing else self._tokens
+        if attempts >= policy.attempts or tokens < 1.0:
             return None
-        if not may_help(operation, error):
+        if missing:
+            left -= self.budget - policy.missing
+        elif not may_help(operation, error):
             return None
         longest = min(policy.longest_pause, policy.first_pause * 2 ** (attempts - 1))
         pause = self._random.uniform(0.0, longest)
@@ -114,14 +132,17 @@ class Retries:
             pause += error.retry_after
         if pause >= left:
             return None
-        self._tokens -= 1.0
+        if missing:
+            self._tokens_for_missing -= 1.0
+        else:
+            self._tokens -= 1.0
         self.made += 1
         return pause
 
 
 def may_help(operation: str, error: BaseException | None) -> bool:
     """Whether the same call may succeed if it is made again soon."""
-    if not isinstance(error, ProviderError) or isinstance(error, (CircuitOpen, QueueTooLong)):
+    if not isinstance(error, ProviderError) or isinstance(error, NOT_ASKED):
         return False
     if isinstance(error, OutcomeUnknown):
         return operation in REPEATABLE_WRITES

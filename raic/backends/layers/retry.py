@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IConsumer, IReactorTime
 
 from raic.backends.layers.forwarding import CallLayer, has_succeeded
 from raic.backends.layers.repeating import RepeatedCall, ResumedStream
-from raic.backends.layers.retries import Retries, RetryPolicy
+from raic.backends.layers.retries import ONCE, Retries, RetryPolicy
 from raic.errors import StorageUnusable
-from raic.interfaces import IObjectUpload, IStorageProvider
+from raic.interfaces import IStorageProvider
 
 T = TypeVar("T")
 
@@ -24,9 +24,10 @@ _DEFAULT = RetryPolicy()
 class RetryLayer(CallLayer):
     """Repeats calls whose error says that repeating can help.
 
-    Only whole calls whose repetition is harmless are repeated; of uploads nothing is.  A stream
-    goes on where it broke off, as a new ranged request.  Errors of layers that did not ask the
-    provider (``CircuitOpen``, ``QueueTooLong``) are not worth an attempt.
+    Only whole calls whose repetition is harmless are repeated; of uploads nothing is, but their
+    calls have no more time than others.  A stream goes on where it broke off, as a new ranged
+    request.  Errors of layers that did not ask the provider (``CircuitOpen``, ``QueueTooLong``)
+    are not worth an attempt, and hide no error of the provider's own.
 
     When one attempt ends with an unknown outcome and none after it succeeds, the outcome is
     unknown, whatever the last error was.
@@ -53,10 +54,6 @@ class RetryLayer(CallLayer):
         self._retries.stop(stopped)
         return super().stop()
 
-    def open_upload(self, key: str, size: int) -> IObjectUpload:
-        """See :class:`raic.interfaces.IStorageProvider`."""
-        return self._inner.open_upload(key, size)
-
     def call(
         self, operation: str, size: int, function: Callable[..., Deferred[T]], *args: Any
     ) -> Deferred[T]:
@@ -65,7 +62,8 @@ class RetryLayer(CallLayer):
         first = function(*args)
         if has_succeeded(first):
             return first
-        return RepeatedCall(self._retries, operation, partial(function, *args)).begin(first)
+        again = None if operation in ONCE else partial(function, *args)
+        return RepeatedCall(self._retries, operation, again).begin(first)
 
     def stream_object(
         self, key: str, offset: int, length: int, consumer: IConsumer

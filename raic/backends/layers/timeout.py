@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, TypeVar
 
@@ -78,6 +78,15 @@ class TimeoutLayer(CallLayer):
     ) -> Deferred[T]:
         """Make a call, and wait no longer than it may take."""
         return self._watched(operation, self._timeouts.of(size), function(*args))
+
+    def delete_objects(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
+        """See :class:`raic.interfaces.IStorageProvider`.
+
+        No client waits for it, and it may take a request for each object.
+        """
+        return self._watched(
+            "delete_objects", self._timeouts.longest, self._inner.delete_objects(keys)
+        )
 
     def stream_object(
         self, key: str, offset: int, length: int, consumer: IConsumer

@@ -30,6 +30,9 @@ from tests.contracts.driving import SynchronousSuite
 from tests.contracts.provider import ProviderContract
 from tests.contracts.provider_model import ModelContract
 
+AT_ONCE = RetryPolicy(missing=0.0)
+"""What is missing is not asked for again: the clock does not go on."""
+
 SMALL_CACHE = CacheSettings(capacity=512, read_ahead=64, block=8, request=32)
 
 
@@ -67,7 +70,7 @@ class Cleared(MemoryProvider):
 
 class RetryContract(LayerContract):
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
-        return RetryLayer(inner, Clock(), Random(1))
+        return RetryLayer(inner, Clock(), Random(1), AT_ONCE)
 
 
 class TimeoutContract(LayerContract):
@@ -102,12 +105,12 @@ class CacheContract(LayerContract):
 
 class StackContract(LayerContract):
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
-        return build_stack(inner, LayerSettings(), Clock(), Random(1))
+        return build_stack(inner, LayerSettings(retry=AT_ONCE), Clock(), Random(1))
 
 
 class TaggedStackContract(LayerContract):
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
-        stack = build_stack(inner, LayerSettings(), Clock(), Random(1))
+        stack = build_stack(inner, LayerSettings(retry=AT_ONCE), Clock(), Random(1))
         return TaggingProvider(stack, bytes(range(32)))
 
 

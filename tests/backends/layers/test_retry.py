@@ -4,11 +4,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from raic.backends.layers.concurrency import ConcurrencyLayer
 from raic.backends.layers.retries import RetryPolicy
 from raic.backends.layers.retry import RetryLayer
+from raic.backends.layers.timeout import TimeoutLayer
 from raic.errors import (
     AccessDenied,
     CircuitOpen,
+    KeyTaken,
     NoSpace,
     ObjectNotFound,
     OutcomeUnknown,
@@ -76,7 +79,7 @@ class RepeatedCallTests(RetryCase):
 
     def test_what_cannot_be_helped_is_not_repeated(self) -> None:
         for kind in (
-            *(NoSpace, AccessDenied, ObjectNotFound, StorageUnusable),
+            *(NoSpace, AccessDenied, ObjectNotFound, StorageUnusable, KeyTaken),
             *(CircuitOpen, QueueTooLong),
         ):
             self.plan.fail("put_object", kind)
@@ -279,9 +282,111 @@ class ResumedStreamTests(LayerCase):
         self.failureResultOf(streaming)
         self.assertFalse(collector.registered)
 
-    def test_what_is_missing_is_not_streamed_again(self) -> None:
+    def test_what_is_missing_for_a_while_is_streamed_at_last(self) -> None:
+        collector = Collector()
+        streaming = self.layer.stream_object(KEY + "0", 0, 10, collector)
+        self.assertNoResult(streaming)
+        self.put(KEY + "0", TEN)
+        self.pass_time(10)
+        self.assertEqual(self.successResultOf(streaming), 10)
+        self.assertEqual(collector.data, TEN)
+
+    def test_what_stays_missing_is_not_found(self) -> None:
         streaming = self.layer.stream_object(KEY + "0", 0, 10, Collector())
+        self.pass_time(10)
         self.failureResultOf(streaming, ObjectNotFound)
+
+    def test_a_stream_that_stays_silent_takes_no_longer_than_its_budget(self) -> None:
+        for before in ((), (broken("cloud"),)):
+            by_hand = ByHand(self.memory)
+            self.layer = RetryLayer(by_hand, self.clock, self.random)
+            collector = Collector()
+            streaming = self.layer.stream_object(KEY, 0, 10, collector)
+            by_hand.write(TEN[:4])
+            for error in before:
+                by_hand.end(error)
+            self.pass_time(44.9)
+            self.assertNoResult(streaming)
+            self.pass_time(0.2)
+            self.failureResultOf(streaming, ProviderUnreachable if before else ProviderTimedOut)
+            self.assertFalse(collector.registered)
+            self.assertTrue(by_hand.ending.called)
+
+    def test_a_stream_that_is_refused_in_the_end_says_what_was_wrong_first(self) -> None:
+        by_hand = ByHand(self.memory)
+        self.layer = RetryLayer(by_hand, self.clock, self.random)
+        streaming = self.layer.stream_object(KEY, 0, 10, Collector())
+        by_hand.end(broken("cloud"))
+        self.pass_time(1)
+        by_hand.end(CircuitOpen("cloud", "stream_object", "it is left alone"))
+        failed = self.failureResultOf(streaming, ProviderUnreachable)
+        self.assertNotIsInstance(failed.value, CircuitOpen)
+
+
+class MissingTests(RetryCase):
+    """Objects that exist, but that the provider does not know of everywhere yet."""
+
+    def test_what_is_missing_for_a_while_is_read_at_last(self) -> None:
+        reading = self.read()
+        self.assertNoResult(reading)
+        self.put(KEY, TEN)
+        self.pass_time(10)
+        self.assertEqual(self.successResultOf(reading), TEN)
+
+    def test_what_stays_missing_is_not_found_after_ten_seconds_at_most(self) -> None:
+        self.random.seed(2)
+        reading = self.read()
+        self.pass_time(10.1)
+        self.failureResultOf(reading, ObjectNotFound)
+
+    def test_what_is_lost_for_good_does_not_use_up_the_retries_of_others(self) -> None:
+        lost = [self.layer.get_object(f"{KEY}{number}", 0, 1) for number in range(50)]
+        self.pass_time(10.1)
+        for reading in lost:
+            self.failureResultOf(reading, ObjectNotFound)
+        self.assertLessEqual(self.plan.calls["get_object"], 50 + 50 * 0.1 + 10)
+        self.put(KEY, TEN)
+        self.plan.fail("get_object")
+        reading = self.read()
+        self.pass_time(1)
+        self.assertEqual(self.successResultOf(reading), TEN)
+
+
+class UploadTests(RetryCase):
+    """Their calls are made once, and take no longer than others."""
+
+    def test_nothing_of_an_upload_is_repeated(self) -> None:
+        for operation in ("write", "finish"):
+            upload = self.layer.open_upload(KEY, 10)
+            self.plan.fail(operation)
+            if operation == "finish":
+                self.successResultOf(upload.write(TEN))
+            calling = upload.write(TEN) if operation == "write" else upload.finish()
+            self.failureResultOf(calling, ProviderUnreachable)
+            self.successResultOf(upload.abort())
+
+    def test_waiting_for_a_turn_counts(self) -> None:
+        limited = ConcurrencyLayer(TimeoutLayer(self.leaf, self.clock), self.clock, 1, 1000)
+        self.layer = RetryLayer(limited, self.clock, self.random)
+        for operation, kind in (("write", ProviderTimedOut), ("finish", OutcomeUnknown)):
+            upload = self.layer.open_upload(KEY, 2**20)
+            if operation == "finish":
+                self.successResultOf(upload.write(bytes(2**20)))
+            self.put(KEY + operation, TEN)
+            reads = self.plan.hang("get_object", times=None)
+            readings = [limited.get_object(KEY + operation, 0, 1) for _ in range(2)]
+            hung = self.plan.hang(operation)
+            calling = upload.write(bytes(2**20)) if operation == "write" else upload.finish()
+            self.pass_time(44.9)
+            self.assertNoResult(calling)
+            self.pass_time(0.2)
+            self.failureResultOf(calling, kind)
+            self.assertEqual(limited.under_way, 0)
+            for reading in readings:
+                self.failureResultOf(reading, ProviderTimedOut)
+            reads.release()
+            hung.release()
+            self.plan.heal()
 
 
 def busy_for(seconds: float) -> type[ProviderBusy]:
