@@ -41,7 +41,7 @@ def make_ownership(
         clock,
         interval=owning.INTERVAL_SECONDS,
         host=gethostname(),
-        place=_place(config.node_directory),
+        place=place_of(config.node_directory),
         on_change=on_change,
     )
 
@@ -70,7 +70,7 @@ async def own_prefix(
         )
 
 
-def _place(directory: Path) -> str:
+def place_of(directory: Path) -> str:
     """What tells a node directory from a copy of it, on this machine or another."""
     found = os.stat(directory)
     try:
