@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import Attribute, Interface
 
+from raic.ledger import IFragmentLedger as IFragmentLedger  # noqa: PLC0414 (callers import it here)
 from raic.values import (
     Advisory,
     Garbage,

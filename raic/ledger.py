@@ -1,0 +1,126 @@
+"""What an array must remember of its fragments: part of :mod:`raic.interfaces`.
+
+Its conventions hold here too.  A **fragment key** is the text of a
+:class:`raic.fragmentkeys.FragmentKey`; an **object key** is what the array's callers pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from raic.values import ArrayEvent, ArrayTotals, FragmentState, Garbage, Placed
+
+
+class IFragmentLedger(Interface):
+    """Which fragments are not where, or what, the array would expect them to be; the index has it.
+
+    As a rule each fragment of an object lies on the home of its number and is of the first
+    attempt; of that nothing is noted.  Here are the exceptions.  For each object and number one
+    fragment **counts**: that of the attempt committed last, else of attempt ``"0"``.
+
+    An object is **referred to** while a share, a slot version or a chunk of one is stored in it,
+    and it is **intended** between :meth:`IIndex.reserve` and the end of that intent.  Every
+    method is one whole operation, and fails, as those of ``IIndex`` do.  Text that is no fragment
+    key is a programming error.
+    """
+
+    # Fragments
+
+    def lookup(object_key: str) -> Deferred[FragmentState]:
+        """What is out of the ordinary with an object's fragments.
+
+        :return: fires with it, at once unless the index is cold; with an empty state for an
+            object of which nothing is noted, be it unknown.
+        """
+
+    def note_missing(fragment_keys: Collection[str], reason: str) -> Deferred[None]:
+        """Note repairs, because these fragments were found to be gone or altered.
+
+        Has no effect for a fragment that does not count, for one of an object that is not
+        referred to, and for one that is noted already.
+
+        :param reason: what was found, for the operator.
+        """
+
+    def settle(fragment_key: str) -> Deferred[bool]:
+        """Drop the repair of a fragment that is durable after all.
+
+        Has no effect, and fires with True, for one that is not noted but whose object is
+        referred to or intended.
+
+        :return: fires with False when the fragment's object is neither referred to nor intended,
+            or another attempt counts: then the fragment is garbage, and the caller hands it to
+            :meth:`release`.
+        """
+
+    def next_repairs(limit: int, after: str) -> Deferred[tuple[str, ...]]:
+        """The fragments to be repaired, by key.
+
+        :param after: the last key of the previous answer; empty for the first.
+        :return: fires with the keys in ascending order, at most ``limit``.
+        """
+
+    def begin_attempt(fragment_key: str) -> Deferred[None]:
+        """Note that a new fragment is about to be written, in an attempt of its own.
+
+        :return: fires when the intent is durable, whatever abilities the provider has: after a
+            crash the fragment becomes garbage as any other object does.
+        """
+
+    def commit_attempt(fragment_key: str, replaced: str | None, not_before: int) -> Deferred[bool]:
+        """Have a new fragment count from now on.
+
+        In one transaction: ends the intent, drops all repairs of the object and number, remembers
+        the attempt, and makes the replaced fragment garbage of two passes.
+
+        :param replaced: the fragment that counted before, whether or not it exists; None when
+            there was none.  When another one counts by now the answer is False.
+        :param not_before: no garbage that this makes is deleted before this second.
+        :return: fires with False when the object is neither referred to nor intended any more:
+            then the new fragment became garbage instead, in the same transaction.
+        """
+
+    def release(garbage: Collection[Garbage]) -> Deferred[None]:
+        """See :meth:`IIndex.release`; fragment keys are keys, too, and an array deletes just the
+        fragment when it is given one.
+        """
+
+    # Placement
+
+    def get_placement() -> Deferred[tuple[Placed, ...]]:
+        """:return: fires with the rows, by number; empty when none were ever set."""
+
+    def set_placement(rows: Sequence[Placed]) -> Deferred[None]:
+        """Replace all rows."""
+
+    # Verification
+
+    def next_objects(after: str, limit: int) -> Deferred[tuple[str, ...]]:
+        """The objects that are referred to, by key.
+
+        :param after: the last key of the previous answer; empty for the first.
+        :return: fires with the keys in ascending order, at most ``limit``.
+        """
+
+    def note_verified(object_keys: Collection[str], when: int) -> Deferred[None]:
+        """Note that all fragments of these objects were found to be right.
+
+        Has no effect for an object that is not referred to.
+        """
+
+    def get_verified(object_keys: Collection[str]) -> Deferred[Mapping[str, int]]:
+        """:return: fires with when each was verified last; one that never was is missing."""
+
+    # For the operator
+
+    def get_array_totals() -> Deferred[ArrayTotals]:
+        """:return: fires with the running totals; takes the same time at any size."""
+
+    def add_event(event: ArrayEvent) -> Deferred[None]:
+        """Keep a line of the array's history."""
+
+    def get_events(limit: int) -> Deferred[tuple[ArrayEvent, ...]]:
+        """:return: fires with the newest events first."""
