@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -32,7 +32,10 @@ class TellingStore(BlockingStore, Protocol):
 
 @implementer(IServiceClock, IShortPages, IServiceTraits)
 class TellingProvider(BlockingProvider):
-    """Keeps objects in a :class:`TellingStore`; nothing is emulated unless it says so."""
+    """Keeps objects in a :class:`TellingStore`; nothing is emulated unless it says so.
+
+    :param rest: what else a :class:`~raic.backends.blocking.BlockingProvider` takes.
+    """
 
     def __init__(
         self,
@@ -41,8 +44,9 @@ class TellingProvider(BlockingProvider):
         make_workers: Callable[[], IWorkers],
         clock: IReactorTime,
         plan: PartPlan,
+        *rest: Any,
     ) -> None:
-        super().__init__(name, store, make_workers, clock, plan)
+        super().__init__(name, store, make_workers, clock, plan, *rest)
         self._telling = store
         self.part_size = plan.part_size
 
