@@ -1,0 +1,1 @@
+"""A provider made of several others, enough of which suffice."""
