@@ -80,7 +80,7 @@ class Stacks(CloudCase):
         self.configure()
         stack = self.stack()
         self.assertIsInstance(stack.provider, TaggingProvider)
-        self.assertIs(stack.untagged, stack.leaf)
+        self.assertIs(stack.untagged, stack.members[0].leaf)
 
     def test_settings_that_do_not_go_together_are_a_mistake_of_the_configuration(self) -> None:
         self.configure(

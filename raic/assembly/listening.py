@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 import raic
-from raic.assembly.stack import Reactor
+from raic.assembly.members import Reactor
 from raic.budget import MemoryBudget
 from raic.config.addresses import Addresses, make_addresses
 from raic.config.identity import Identity

@@ -15,11 +15,11 @@ from raic.assembly.awaited import AwaitedProvider
 from raic.assembly.cleaning import Cleaning
 from raic.assembly.folderlock import lock_folder
 from raic.assembly.listening import Listener, make_node_addresses
+from raic.assembly.members import Reactor
 from raic.assembly.owning import TakeOver, make_ownership, own_prefix
 from raic.assembly.stack import (
     PROVIDER_THREADS,
     ProviderStack,
-    Reactor,
     make_stack,
     open_or_create_index,
     renew_credentials,
@@ -213,7 +213,7 @@ class StorageNode:
     # Starting
 
     async def _open_store(self, stack: ProviderStack) -> _Store:
-        if self._config.provider.cloud is None:
+        if self._config.local:
             return await self._open_folder(stack)
         return await self._open_cloud(stack)
 
@@ -317,7 +317,7 @@ class StorageNode:
         self, stack: ProviderStack, awaited: AwaitedProvider, attachment: Attachment
     ) -> bool:
         workers = self._running_workers()
-        if awaited.is_started or stack.credentials is None:
+        if not awaited.is_awaited or stack.credentials is None:
             return await renew_credentials(stack, workers)
         changed = bool(await stack.credentials.reload(workers))
         attachment.hurry()

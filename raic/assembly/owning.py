@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from socket import gethostname
 
-from raic.assembly.stack import ProviderStack, Reactor
+from raic.assembly.members import Reactor
+from raic.assembly.stack import ProviderStack
 from raic.assembly.taking_over import TakeOverNote
 from raic.config.identity import Identity
 from raic.config.model import Config
@@ -62,7 +63,7 @@ async def own_prefix(
     note.remove()
     if not current:
         raise PrefixOwned(
-            config.provider.name,
+            config.backend.name,
             "take_over",
             "the prefix is this node's now, but another has written there since the index was"
             " current",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from raic.assembly.stack import Reactor, make_leaf
+from raic.assembly.members import Reactor, make_leaf
 from raic.config.identity import load_identity
 from raic.config.loading import load_config
 from raic.deferreds import async_to_deferred
@@ -23,13 +23,13 @@ async def prove_access(
     """
     config = load_config(node_directory)
     identity = load_identity(config.private)
-    cloud = config.provider.cloud
-    if cloud is None or config.provider.name != name:
-        raise ConfigurationError([f"[storage] backend does not name provider:{name}"])
-    leaf = make_leaf(config, cloud, identity, lambda: secrets, reactor)
+    settings = config.providers.get(name)
+    if settings is None or settings.cloud is None:
+        raise ConfigurationError([f"there is no cloud [provider:{name}]"])
+    leaf = make_leaf(settings.cloud, identity, lambda: secrets, reactor)
     try:
         await leaf.start()
     finally:
         await leaf.stop()
-    place = config.provider.describe(identity.server_id)
+    place = settings.describe(identity.server_id)
     return f"{name} lets the node list, write and delete: {place}"

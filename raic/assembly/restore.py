@@ -9,7 +9,8 @@ from pathlib import Path
 from attrs import frozen
 
 from raic.assembly.folderlock import lock_folder
-from raic.assembly.stack import PROVIDER_THREADS, Reactor, make_provider
+from raic.assembly.members import Reactor
+from raic.assembly.stack import PROVIDER_THREADS, make_provider
 from raic.assembly.taking_over import TakeOverNote
 from raic.config.identity import Identity
 from raic.config.model import Config

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from random import Random
-from typing import Any
+from functools import partial
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
-from raic.backends.filesystem import FilesystemProvider
-from raic.backends.layers.stack import wrap_in_layers
+from raic.assembly.arrays import ArrayStack, make_array
+from raic.assembly.members import MemberStack, Reactor, make_member
 from raic.backends.tagging import TaggingProvider
 from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
-from raic.config.loading import CONFIG_NAME
-from raic.config.model import CloudSettings, Config
+from raic.config.model import ArraySettings, Config, ProviderSettings
 from raic.deferreds import async_to_deferred
-from raic.errors import ConfigurationError, IndexMissing, PrefixOwned
+from raic.errors import IndexMissing, PrefixOwned, ProviderError
 from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
 from raic.shares.claims import Claimant, newest_claim
 from raic.shares.index import create_index, open_index
-from raic.shares.keys import parse_key, usual_folders
 from raic.shares.sealing import Sealer
 from raic.values import Totals
 
 PROVIDER_THREADS = 8
 FIRST_EPOCH = 1
-
-Reactor = Any
-"""One that does everything: threads, time, and the network."""
 
 
 @frozen
@@ -38,41 +32,61 @@ class ProviderStack:
     """What ``[storage] backend`` names, and the layers around it.
 
     :ivar provider: the outermost: what is stored and read goes through it.  It has to be started.
-    :ivar untagged: what is below the tags: for claims on the prefix, which other servers read.
-    :ivar leaf: the provider itself.
-    :ivar credentials: None for a filesystem.
+    :ivar untagged: what claims on the prefix go through, which other servers read.
+    :ivar members: the providers that it is made of; one, unless it is an array.
+    :ivar credentials: None where no cloud is.
+    :ivar array: None for a single provider.
     """
 
     provider: IStorageProvider
     untagged: IStorageProvider
-    leaf: IStorageProvider
+    members: tuple[MemberStack, ...]
     credentials: Credentials | None = None
+    array: ArrayStack | None = None
 
 
 def make_stack(
     config: Config, identity: Identity, workers: IWorkers, reactor: Reactor
 ) -> ProviderStack:
-    """Make the provider and its layers; nothing is started.
+    """Make the providers and their layers; nothing is started.
 
     Tags are checked above the retries and below the cache: whatever a cloud sends is checked once,
     and the cache holds plain bytes that were, so that a hit costs no more.
 
-    :param workers: for a filesystem; a cloud has threads of its own.
-    :raises ConfigurationError: the settings of the provider do not go together.
+    :param workers: for filesystems; clouds have threads of their own.
+    :raises ConfigurationError: the settings of a provider do not go together.
+    :raises IdentityError: there is an array, and no key for it.
     """
-    settings = config.provider
-    if settings.cloud is None:
-        leaf = FilesystemProvider(
-            settings.name,
-            str(settings.path),
+    backend = config.backend
+    wanted = [each.cloud.wanted for each in backend.members if each.cloud is not None]
+    credentials = None
+    if wanted:
+        sources = standard_sources(config.node_directory, identity.server_id, os.environ)
+        credentials = Credentials(wanted, sources.ordered, reactor)
+    is_array = isinstance(backend, ArraySettings)
+    members = tuple(
+        make_member(
+            config,
+            settings,
+            identity,
             workers,
+            no_secrets if credentials is None else credentials.of(settings.name),
             reactor,
-            fsync=settings.fsync,
-            reserved_space=config.storage.reserved_space,
-            folders=usual_folders(),
+            None if is_array else partial(TaggingProvider, key=identity.tag_key),
+            cached=not is_array,
         )
-        return ProviderStack(TaggingProvider(leaf, identity.tag_key), leaf, leaf)
-    return _make_cloud(config, settings.cloud, identity, reactor)
+        for settings in backend.members
+    )
+    if isinstance(backend, ArraySettings):
+        array = make_array(backend, members, identity, reactor)
+        return ProviderStack(array.provider, array.claims, members, credentials, array)
+    (only,) = members
+    return ProviderStack(only.provider, only.untagged, members, credentials)
+
+
+def no_secrets() -> Mapping[str, str]:
+    """What a filesystem needs."""
+    return {}
 
 
 def make_provider(
@@ -80,50 +94,6 @@ def make_provider(
 ) -> IStorageProvider:
     """The outermost provider of :func:`make_stack`."""
     return make_stack(config, identity, workers, reactor).provider
-
-
-def _make_cloud(
-    config: Config, cloud: CloudSettings, identity: Identity, reactor: Reactor
-) -> ProviderStack:
-    sources = standard_sources(config.node_directory, identity.server_id, os.environ)
-    credentials = Credentials([cloud.wanted], sources.ordered, reactor)
-    leaf = make_leaf(config, cloud, identity, credentials.of(config.provider.name), reactor)
-    below: list[IStorageProvider] = []
-
-    def protect(inner: IStorageProvider) -> IStorageProvider:
-        below.append(inner)
-        return TaggingProvider(inner, identity.tag_key)
-
-    random = Random()  # noqa: S311 - it spreads retries
-    layers = wrap_in_layers(
-        leaf, cloud.layers, reactor, random, protect=protect, length_of=_length_of
-    )
-    return ProviderStack(layers.provider, below[0], leaf, credentials)
-
-
-def make_leaf(
-    config: Config,
-    cloud: CloudSettings,
-    identity: Identity,
-    credentials: Callable[[], Mapping[str, str]],
-    reactor: Reactor,
-) -> IStorageProvider:
-    """A cloud without any layers.
-
-    :raises ConfigurationError: its settings do not go together.
-    """
-    name = config.provider.name
-    try:
-        return cloud.type.make(name, cloud.values_for(identity.server_id), credentials, reactor)
-    except ConfigurationError as error:
-        raise ConfigurationError(
-            [f"{CONFIG_NAME}: [provider:{name}] {problem}" for problem in error.problems]
-        ) from error
-
-
-def _length_of(key: str) -> int | None:
-    parsed = parse_key(key)
-    return None if parsed is None else parsed.size
 
 
 async def open_or_create_index(
@@ -153,7 +123,7 @@ async def open_or_create_index(
         path,
         reactor,
         reactor,
-        sync=config.provider.fsync,
+        sync=config.backend.fsync,
         local_listing=ILocalListing.providedBy(provider),
         on_fatal=on_fatal,
     )
@@ -166,37 +136,56 @@ async def _check_objects(
     claimant = Claimant(Sealer(identity.seal_key), identity.server_id)
     newest = await newest_claim(stack.untagged, claimant)
     if newest is None or newest.ours:
-        place = config.provider.describe(identity.server_id)
+        place = config.backend.describe(identity.server_id)
         error = IndexMissing(f"there is no index at {config.index_path}, but {place} holds objects")
         error.remedy = f"run 'raic restore --local {config.node_directory}' to rebuild the index"
         raise error
     if not take_over:
         detail = f"the prefix belongs to {newest.describe()}"
-        raise PrefixOwned(config.provider.name, "start", detail)
+        raise PrefixOwned(config.backend.name, "start", detail)
 
 
 def room_within(config: Config, index: IIndex) -> Callable[[], Deferred[int]] | None:
-    """How much the quota of a cloud still allows, by what the index knows; None without one."""
-    quota = None if config.provider.cloud is None else config.provider.cloud.values.get("quota")
-    if quota is None:
+    """How much the quotas still allow, by what the index knows; None without any.
+
+    A member of an array holds one fragment of each object, so it is full when the objects take
+    ``needed`` times its quota.
+    """
+    quotas = [quota for each in config.backend.members if (quota := _quota(each)) is not None]
+    if not quotas:
         return None
+    needed = config.backend.needed if isinstance(config.backend, ArraySettings) else 1
+    limit = needed * min(quotas)
 
     def room(totals: Totals) -> int:
-        return max(0, int(quota) - totals.share_bytes - totals.slot_bytes)
+        return max(0, limit - totals.share_bytes - totals.slot_bytes)
 
     return lambda: index.get_totals().addCallback(room)
 
 
+def _quota(settings: ProviderSettings) -> int | None:
+    quota = None if settings.cloud is None else settings.cloud.values.get("quota")
+    return None if quota is None else int(quota)
+
+
 @async_to_deferred
 async def renew_credentials(stack: ProviderStack, workers: IWorkers) -> bool:
-    """Read the secrets of a cloud again and have it use them.
+    """Read the secrets of all clouds again and have them use them.
 
     :return: fires with whether they are others now; fails with a ``ProviderError`` when those
         cannot be used.
     """
     if stack.credentials is None or not await stack.credentials.reload(workers):
         return False
-    renew = getattr(stack.leaf, "renew_credentials", None)
-    if renew is not None:  # others ask when they are refused
-        await renew()
+    failed: list[ProviderError] = []
+    for member in stack.members:
+        renew = getattr(member.leaf, "renew_credentials", None)
+        if renew is None:  # others ask when they are refused
+            continue
+        try:
+            await renew()
+        except ProviderError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return True

@@ -44,7 +44,7 @@ class TakeOverNote:
         if not self._path.exists():
             return
         raise PrefixOwned(
-            self._config.provider.name,
+            self._config.backend.name,
             "start",
             "a take-over was cut short: the other may not have stopped writing yet",
             f"run 'raic run --take-over {self._config.node_directory}' and let it wait",

@@ -45,8 +45,8 @@ def restore(nodedir: Path) -> None:
 
         def main(reactor: Any) -> Any:
             progress = _Progress(reactor)
-            place = config.provider.describe(identity.server_id)
-            click.echo(f"reading what {config.provider.name} holds in {place}")
+            place = config.backend.describe(identity.server_id)
+            click.echo(f"reading what {config.backend.name} holds in {place}")
             return restore_index(config, identity, reactor, progress.note)
 
         _describe(run_until_done(main))

@@ -52,7 +52,7 @@ def run(nodedir: Path | None, *, take_over: bool) -> None:
             now = int(time.time())
             describe_new_node(*create_node_directory(nodedir.absolute(), NewNode(), now))
     config = load_config(nodedir.absolute())
-    if take_over and config.provider.cloud is None:
+    if take_over and config.local:
         raise click.UsageError("--take-over is for clouds: nobody else has a folder's prefix")
     identity = load_identity(config.private)
     lock = NodeLock(config.node_directory)
@@ -121,7 +121,7 @@ class _NodeProcess:
         for line in _facts(self._config, self._identity, facts):
             click.echo(line)
         if not facts.complete:
-            name = self._config.provider.name
+            name = self._config.backend.name
             click.echo(f"waiting for {name}: until it answers the node takes no shares")
         click.echo("storage node is ready")
 
@@ -195,17 +195,17 @@ def _room(config: Config, space: Space | None) -> str:
     if space is None:
         return "of unknown size"
     room = in_words(space.available)
-    return f"{room} free" if config.provider.cloud is None else f"room for {room}"
+    return f"{room} free" if config.local else f"room for {room}"
 
 
 def _facts(config: Config, identity: Identity, facts: NodeFacts) -> list[str]:
-    provider, totals = config.provider, facts.totals
-    durable = "" if provider.fsync else ", without waiting for the disk"
+    backend, totals = config.backend, facts.totals
+    durable = "" if backend.fsync else ", without waiting for the disk"
     dialects = "Foolscap" if config.storage.force_foolscap else "HTTP and Foolscap"
     shares = f"{totals.shares} shares ({in_words(totals.share_bytes)})"
     slots = f"{totals.slots} slots ({in_words(totals.slot_bytes)})"
     return [
-        f"shares live in: {provider.name}, {provider.describe(identity.server_id)},"
+        f"shares live in: {backend.name}, {backend.describe(identity.server_id)},"
         f" {_room(config, facts.space)}{durable}",
         f"listening on: {', '.join(config.node.ports)} ({dialects})",
         f"clients connect to: {', '.join(facts.hints)}",

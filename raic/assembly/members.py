@@ -1,0 +1,114 @@
+"""One configured provider, and the layers around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from attrs import evolve, frozen
+
+from raic.backends.filesystem import FilesystemProvider
+from raic.backends.layers.stack import Layers, Wrap, wrap_in_layers
+from raic.config.identity import Identity
+from raic.config.loading import CONFIG_NAME
+from raic.config.model import CloudSettings, Config, ProviderSettings
+from raic.errors import ConfigurationError
+from raic.interfaces import IStorageProvider, IWorkers
+from raic.shares.keys import parse_key, usual_folders
+
+Reactor = Any
+"""One that does everything: threads, time, and the network."""
+
+Secrets = Callable[[], Mapping[str, str]]
+
+
+@frozen
+class MemberStack:
+    """A provider and the layers around it.
+
+    :ivar untagged: what is below the tags: for claims on the prefix, which other servers read.
+    :ivar leaf: the provider itself.
+    """
+
+    settings: ProviderSettings
+    layers: Layers
+    untagged: IStorageProvider
+    leaf: IStorageProvider
+
+    @property
+    def provider(self) -> IStorageProvider:
+        """The outermost: what is stored and read goes through it."""
+        return self.layers.provider
+
+
+def length_of(key: str) -> int | None:
+    """An object's length, if its key tells it."""
+    parsed = parse_key(key)
+    return None if parsed is None else parsed.size
+
+
+def make_member(
+    config: Config,
+    settings: ProviderSettings,
+    identity: Identity,
+    workers: IWorkers,
+    secrets: Secrets,
+    reactor: Reactor,
+    protect: Wrap | None,
+    *,
+    cached: bool,
+) -> MemberStack:
+    """Make a provider and its layers; nothing is started.
+
+    :param workers: for a filesystem; a cloud has threads of its own.
+    :param protect: puts the tags around it, below the cache; None in an array, whose fragments
+        have tags of their own.
+    :param cached: whether it has the read cache that is configured; an array has one above all.
+    :raises ConfigurationError: the settings of the provider do not go together.
+    """
+    if settings.cloud is None:
+        leaf = make_folder(config, settings, workers, reactor)
+        return MemberStack(settings, Layers(protect(leaf) if protect else leaf), leaf, leaf)
+    cloud = make_leaf(settings.cloud, identity, secrets, reactor)
+    below: list[IStorageProvider] = []
+
+    def guard(inner: IStorageProvider) -> IStorageProvider:
+        below.append(inner)
+        return protect(inner) if protect else inner
+
+    chosen = settings.cloud.layers if cached else evolve(settings.cloud.layers, cache=None)
+    random = Random()  # noqa: S311 - it spreads retries
+    layers = wrap_in_layers(cloud, chosen, reactor, random, protect=guard, length_of=length_of)
+    return MemberStack(settings, layers, below[0], cloud)
+
+
+def make_folder(
+    config: Config, settings: ProviderSettings, workers: IWorkers, reactor: Reactor
+) -> FilesystemProvider:
+    """A folder without any layers."""
+    return FilesystemProvider(
+        settings.name,
+        str(settings.path),
+        workers,
+        reactor,
+        fsync=settings.fsync,
+        reserved_space=config.storage.reserved_space,
+        folders=usual_folders(),
+    )
+
+
+def make_leaf(
+    cloud: CloudSettings, identity: Identity, secrets: Secrets, reactor: Reactor
+) -> IStorageProvider:
+    """A cloud without any layers.
+
+    :raises ConfigurationError: its settings do not go together.
+    """
+    name = cloud.wanted.provider
+    try:
+        return cloud.type.make(name, cloud.values_for(identity.server_id), secrets, reactor)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            [f"{CONFIG_NAME}: [provider:{name}] {problem}" for problem in error.problems]
+        ) from error
