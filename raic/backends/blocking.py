@@ -26,6 +26,7 @@ from raic.backends.bodies import BodyReader, read_fully
 from raic.backends.counting import RequestCounter
 from raic.backends.keys import check_key, check_range
 from raic.backends.partupload import PartUpload
+from raic.backends.patience import Patience
 from raic.backends.streams import PieceStream
 from raic.deferreds import async_to_deferred
 from raic.errors import ProviderError, StorageUnusable
@@ -43,6 +44,9 @@ T = TypeVar("T")
 STREAMED_BYTES = 1024 * 1024
 """What a stream reads at once: the most that a consumer may be given."""
 
+_PATIENT = frozenset({"start", "renew_credentials", "clear_interrupted_uploads"})
+"""What no client waits for, however many requests it takes."""
+
 
 @implementer(IStorageProvider, IInterruptedUploads, IRequestCounts)
 class BlockingProvider:
@@ -50,6 +54,7 @@ class BlockingProvider:
 
     :param make_workers: called at every start; what it returns is stopped at the stop.
     :param clock: for the pauses between attempts.
+    :param patience: which the store asks before every request.
     """
 
     def __init__(
@@ -59,8 +64,10 @@ class BlockingProvider:
         make_workers: Callable[[], IWorkers],
         clock: IReactorTime,
         plan: PartPlan,
+        patience: Patience | None = None,
     ) -> None:
         self.name = name
+        self._patience = patience or Patience(name, clock)
         self._store = store
         self._make_workers = make_workers
         self._clock = clock
@@ -182,7 +189,8 @@ class BlockingProvider:
         if workers is None or not (self._started or stopping):
             return fail(StorageUnusable(self.name, operation, "the provider is not started"))
         self._busy += 1
-        return workers.run(partial(self._guarded, operation, function)).addBoth(self._ended)
+        working = partial(self._work, operation, function, self._clock.seconds())
+        return workers.run(working).addBoth(self._ended)
 
     def _ended(self, result: T) -> T:
         self._busy -= 1
@@ -204,6 +212,13 @@ class BlockingProvider:
             await workers.stop()
 
     # In workers
+
+    def _work(self, operation: str, function: Callable[[], T], asked: float) -> T:
+        if operation in _PATIENT:
+            self._patience.begin_patiently()
+        else:
+            self._patience.begin(operation, asked)
+        return self._guarded(operation, function)
 
     def _guarded(self, operation: str, function: Callable[[], T]) -> T:
         """Call a store, and translate what its SDK raises.

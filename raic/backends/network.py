@@ -58,6 +58,18 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [link.__cause__, link.__context__, getattr(link, "reason", None), *link.args]
 
 
+def hours_apart(headers: Mapping[str, str], now: float) -> float:
+    """How far our clock and that of an answer are apart; 0 where it does not say.
+
+    :param headers: by lower-case names.
+    """
+    try:
+        theirs = parsedate_to_datetime(headers["date"]).timestamp()
+    except (ValueError, TypeError, KeyError):
+        return 0.0
+    return abs(theirs - now) / 3600
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """How many seconds an answer asks us to wait; None where it does not say.
 

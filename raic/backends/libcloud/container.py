@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any, TypeVar
 
-from libcloud.common.exceptions import BaseHTTPError
 from libcloud.common.types import InvalidCredsError
 from libcloud.storage.base import Container as LibcloudContainer
 from libcloud.storage.base import Object as LibcloudObject
 from libcloud.storage.types import ObjectDoesNotExistError
 
 from raic.backends.libcloud.drivers import Drivers
+from raic.backends.libcloud.errors import Refused
 from raic.backends.libcloud.names import from_file, to_file
 from raic.backends.libcloud.settings import LOCAL, LibcloudSettings
 
@@ -123,8 +123,8 @@ class Container:
         try:
             with self._drivers.one() as driver:
                 return function(driver)
-        except (BaseHTTPError, InvalidCredsError) as error:
-            if getattr(error, "code", 401) not in {401, 403} or not self._drivers.renewed():
+        except (Refused, InvalidCredsError) as error:
+            if getattr(error, "status", 401) not in {401, 403} or not self._drivers.renewed():
                 raise
         with self._drivers.one() as driver:
             return function(driver)

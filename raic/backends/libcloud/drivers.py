@@ -14,7 +14,9 @@ from libcloud.storage.providers import get_driver
 from requests.adapters import HTTPAdapter
 
 from raic.backends.counting import count_request
+from raic.backends.libcloud.errors import Refused, is_refusal
 from raic.backends.libcloud.settings import LOCAL, Abilities, LibcloudSettings
+from raic.backends.patience import Patience
 from raic.backends.registry import Credentials
 
 SENT_AT_ONCE = 64 * 1024
@@ -36,29 +38,38 @@ class _Pieces:
 
 
 class _Patient(HTTPAdapter):
-    """Gives every request a timeout: libcloud forgets to where a body is sent."""
+    """Gives every request a timeout: libcloud forgets to where a body is sent.
 
-    def __init__(self, timeout: tuple[float, float]) -> None:
+    Refusals are raised here: libcloud's drivers make all kinds of things of them, such as a
+    missing object of an overloaded service, and forget the headers.
+    """
+
+    def __init__(self, timeout: tuple[float, float], patience: Patience) -> None:
         super().__init__(max_retries=0)
         self._timeout = timeout
+        self._patience = patience
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """See ``HTTPAdapter``."""
+        """See ``HTTPAdapter``; raises ``Refused`` too."""
         if isinstance(request.body, bytes):
             request.body = _Pieces(request.body)
+        self._patience.check()
         count_request()
-        return super().send(request, *args, **{**kwargs, "timeout": self._timeout})
+        answer = super().send(request, *args, **{**kwargs, "timeout": self._timeout})
+        if is_refusal(request.method, answer.status_code):
+            raise Refused.by(request.method, answer, self._patience.now())
+        return answer
 
 
 class _Wire(LibcloudConnection):  # type: ignore[misc]  # libcloud has no annotations
     def __init__(
-        self, *args: Any, ca_bundle: str | None, patience: tuple[float, float], **kwargs: Any
+        self, *args: Any, ca_bundle: str | None, adapter: HTTPAdapter, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         if ca_bundle is not None:
             self.ca_cert = ca_bundle
         for scheme in ("http://", "https://"):
-            self.session.mount(scheme, _Patient(patience))
+            self.session.mount(scheme, adapter)
 
 
 class Drivers:
@@ -67,8 +78,11 @@ class Drivers:
     :ivar abilities: of all of them.
     """
 
-    def __init__(self, settings: LibcloudSettings, credentials: Credentials) -> None:
+    def __init__(
+        self, settings: LibcloudSettings, credentials: Credentials, patience: Patience
+    ) -> None:
         self._settings = settings
+        self._patience = patience
         self._credentials = credentials
         self._class = get_driver(settings.driver)
         self._used: dict[str, str] | None = None
@@ -126,11 +140,9 @@ class Drivers:
         if "key" not in self._used:
             raise InvalidCredsError("no key found")
         driver = self._class(self._used["key"], self._used.get("secret"), **known)
-        driver.connection.conn_class = partial(
-            _Wire,
-            ca_bundle=settings.ca_bundle,
-            patience=(settings.connect_timeout, settings.read_timeout),
-        )
+        timeout = (settings.connect_timeout, settings.read_timeout)
+        adapter = _Patient(timeout, self._patience)
+        driver.connection.conn_class = partial(_Wire, ca_bundle=settings.ca_bundle, adapter=adapter)
         driver.connection.connect()
         return driver
 

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from raic.backends.libcloud.settings import Abilities, LibcloudSettings
 from raic.backends.libcloud.store import LibcloudStore
+from raic.backends.patience import Patience
 from raic.backends.registry import (
     Credentials,
     ProviderType,
@@ -44,13 +45,15 @@ class LibcloudProvider(TellingProvider):
         reactor: Any,
         page: int = PAGE_OBJECTS,
     ) -> None:
-        self._libcloud = LibcloudStore(name, settings, credentials, page)
+        patience = Patience(name, reactor, settings.read_timeout)
+        self._libcloud = LibcloudStore(name, settings, credentials, patience, page)
         super().__init__(
             name,
             self._libcloud,
             partial(ThreadWorkers, reactor, settings.workers, name),
             reactor,
             settings.plan,
+            patience,
         )
 
     @property

@@ -17,6 +17,7 @@ from raic.backends.libcloud.drivers import Drivers
 from raic.backends.libcloud.errors import translated
 from raic.backends.libcloud.names import PARTS, TILDE, Located, located, of_part
 from raic.backends.libcloud.settings import Abilities, LibcloudSettings
+from raic.backends.patience import Patience
 from raic.backends.registry import Credentials
 from raic.errors import ObjectCorrupt, ObjectNotFound, ProviderError, StorageUnusable
 from raic.values import ListedObject, ObjectPage, Space
@@ -45,13 +46,18 @@ class LibcloudStore:
     """
 
     def __init__(
-        self, name: str, settings: LibcloudSettings, credentials: Credentials, page: int
+        self,
+        name: str,
+        settings: LibcloudSettings,
+        credentials: Credentials,
+        patience: Patience,
+        page: int,
     ) -> None:
         self._name = name
         self._settings = settings
         self._credentials = credentials
         self._page = page
-        self._drivers = Drivers(settings, credentials)
+        self._drivers = Drivers(settings, credentials, patience)
         self._container = Container(settings, self._drivers)
         self._running: set[str] = set()
         self._known: dict[str, Located] = {}
@@ -143,11 +149,10 @@ class LibcloudStore:
         return data
 
     def _missing(self, operation: str, there: Located) -> ProviderError:
-        if there.upload is None:
-            return ObjectNotFound(self._name, operation, f"no object {there.key}")
-        if self._container.size(there.name) is None:
-            return ObjectNotFound(self._name, operation, f"no object {there.key}")
-        return ObjectCorrupt(self._name, operation, f"a part of {there.key} is gone")
+        if there.upload is not None and self._container.size(there.name) is not None:
+            return ObjectCorrupt(self._name, operation, f"a part of {there.key} is gone")
+        self._container.check()
+        return ObjectNotFound(self._name, operation, f"no object {there.key}")
 
     def _located(self, operation: str, key: str) -> Located:
         """Where an object is.

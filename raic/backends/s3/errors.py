@@ -12,6 +12,7 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 from urllib3 import exceptions as http
 
+from raic.backends.network import retry_after
 from raic.backends.s3.settings import S3Settings
 from raic.errors import (
     AccessDenied,
@@ -148,7 +149,7 @@ def translated(
         meaning, detail, region = found, _described(error), ""
     result = _made(meaning, name, settings, operation, detail, region)
     if isinstance(result, ProviderBusy) and isinstance(error, sdk.ClientError):
-        result.retry_after = _retry_after(error)
+        result.retry_after = retry_after(_headers(error))
     return result
 
 
@@ -189,8 +190,9 @@ def _answered(error: sdk.ClientError, operation: str) -> tuple[_Meaning, str]:
     if known is not None:
         return known, detail
     if status >= 500:
-        # The service may have done what it failed to say.
-        return (_LOST if operation in WRITES else _Meaning(ProviderBusy)), detail
+        # The service may have done what it failed to say; not so when it says when to come back.
+        lost = operation in WRITES and "retry-after" not in _headers(error)
+        return (_LOST if lost else _Meaning(ProviderBusy)), detail
     return _UNKNOWN, detail
 
 
@@ -203,11 +205,6 @@ def _region(error: sdk.ClientError) -> str:
     """The region that the answer names; empty if none."""
     named = error.response.get("Error", {}).get("Region")
     return str(named or _headers(error).get("x-amz-bucket-region", ""))
-
-
-def _retry_after(error: sdk.ClientError) -> float | None:
-    text = _headers(error).get("retry-after", "")
-    return float(text) if text.isdigit() else None
 
 
 def _skew(error: sdk.ClientError) -> str:

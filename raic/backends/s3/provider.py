@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from raic.backends.patience import Patience
 from raic.backends.s3.settings import S3Credentials, S3Settings
 from raic.backends.s3.store import S3Store
 from raic.backends.telling import TellingProvider
@@ -29,13 +30,15 @@ class S3Provider(TellingProvider):
         credentials: Callable[[], S3Credentials | None],
         reactor: Any,
     ) -> None:
-        self._s3 = S3Store(name, settings, credentials)
+        patience = Patience(name, reactor, settings.read_timeout)
+        self._s3 = S3Store(name, settings, credentials, patience)
         super().__init__(
             name,
             self._s3,
             partial(ThreadWorkers, reactor, settings.threads, name),
             reactor,
             settings.plan,
+            patience,
         )
 
     def renew_credentials(self) -> Deferred[bool]:

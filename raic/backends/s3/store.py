@@ -15,11 +15,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from raic.backends.blockingstore import UNLIMITED, Body
 from raic.backends.keys import is_key
+from raic.backends.patience import Patience
 from raic.backends.s3.body import NoBody, checked_body
 from raic.backends.s3.client import make_client
 from raic.backends.s3.errors import code_of, is_refusal, refused, status_of, translated
 from raic.backends.s3.settings import S3Credentials, S3Settings
-from raic.errors import KeyTaken, ProviderError, StorageUnusable
+from raic.errors import KeyTaken, ProviderError, ProviderTimedOut, StorageUnusable
 from raic.values import ListedObject, ObjectPage, Space
 
 PROBES = "probe/"
@@ -45,10 +46,12 @@ class S3Store:
         name: str,
         settings: S3Settings,
         credentials: Callable[[], S3Credentials | None],
+        patience: Patience,
     ) -> None:
         self._name = name
         self._settings = settings
         self._credentials = credentials
+        self._patience = patience
         self._used: S3Credentials | None = None
         self._client: Any = None
         self._renewing = Lock()
@@ -251,7 +254,7 @@ class S3Store:
             batch = keys[at : at + DELETED_AT_ONCE]
             try:
                 failed.update(self._delete_batch(batch))
-            except (ClientError, BotoCoreError) as error:
+            except (ClientError, BotoCoreError, ProviderTimedOut) as error:
                 failure = error
                 failed.update(batch)
         if failure is not None and len(failed) == len(keys):
@@ -279,8 +282,8 @@ class S3Store:
         for key in keys:
             try:
                 self._call("delete_object", Key=self._full(key))
-            except ClientError as error:
-                failed[key] = code_of(error)
+            except (ClientError, ProviderTimedOut) as error:
+                failed[key] = code_of(error) if isinstance(error, ClientError) else ""
                 if len(failed) == len(keys):
                     raise
         return failed
@@ -340,6 +343,7 @@ class S3Store:
         return self._ask(self._client, request, params)
 
     def _ask(self, client: Any, request: str, params: dict[str, Any]) -> dict[str, Any]:
+        self._patience.check()
         answer: dict[str, Any] = getattr(client, request)(Bucket=self._settings.container, **params)
         return answer
 

@@ -8,6 +8,7 @@ from typing import Any
 from requests import Response
 from twisted.internet.interfaces import IReactorTime
 
+from raic.backends.patience import Patience
 from raic.backends.registry import Credentials
 from raic.backends.swift.access import Keeper
 from raic.backends.swift.driver import Access, SwiftDriver
@@ -21,16 +22,23 @@ _NOTHING: Mapping[str, str] = {}
 class Account:
     """Asks; used by several threads.
 
+    :param patience: asked before every request, those for tokens included.
     :ivar requests: how many requests were made, those for tokens excepted.
     :ivar tokens: how many tokens were asked for.
     """
 
     def __init__(
-        self, name: str, settings: SwiftSettings, credentials: Credentials, clock: IReactorTime
+        self,
+        name: str,
+        settings: SwiftSettings,
+        credentials: Credentials,
+        clock: IReactorTime,
+        patience: Patience,
     ) -> None:
         self._name = name
         self._settings = settings
         self._credentials = credentials
+        self._patience = patience
         self._driver: SwiftDriver | None = None
         self._used: tuple[str, str] | None = None
         self._keeper = Keeper(self._sign_in, clock.seconds)
@@ -86,10 +94,12 @@ class Account:
         params, headers, data = rest
         driver = self._driver
         assert driver is not None
+        self._patience.check()
         self.requests += 1
         return driver.ex_request(access, method, path, params=params, headers=headers, data=data)
 
     def _sign_in(self) -> Access:
+        self._patience.check()
         try:
             user, key = self._asked()
             if self._driver is None or self._used != (user, key):

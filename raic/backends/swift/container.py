@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 
 from raic.backends.swift.account import Account
 from raic.backends.swift.errors import Refused
+from raic.errors import ProviderTimedOut
 
 DELETED_AT_ONCE = 1000
 _JSON = {"Accept": "application/json"}
@@ -131,11 +132,11 @@ class Container:
 
     def _delete_each(self, names: Collection[str]) -> set[str]:
         failed: set[str] = set()
-        failure: Refused | None = None
+        failure: Exception | None = None
         for name in names:
             try:
                 self._account.ask("DELETE", self.path(name), (204, 404)).close()
-            except Refused as error:
+            except (Refused, ProviderTimedOut) as error:
                 failed.add(name)
                 failure = error
         if failure is not None and len(failed) == len(names):

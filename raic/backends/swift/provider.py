@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from raic.backends.patience import Patience
 from raic.backends.registry import Credentials
 from raic.backends.swift.settings import SwiftSettings
 from raic.backends.swift.store import PAGE_OBJECTS, SwiftStore
@@ -30,7 +31,8 @@ class SwiftProvider(TellingProvider):
         reactor: Any,
         page: int = PAGE_OBJECTS,
     ) -> None:
-        self._swift = SwiftStore(name, settings, credentials, reactor, page)
+        patience = Patience(name, reactor, settings.read_timeout)
+        self._swift = SwiftStore(name, settings, credentials, reactor, patience, page)
         self.account = self._swift.account
         super().__init__(
             name,
@@ -38,6 +40,7 @@ class SwiftProvider(TellingProvider):
             partial(ThreadWorkers, reactor, settings.threads, name),
             reactor,
             settings.plan,
+            patience,
         )
 
     def renew_credentials(self) -> Deferred[bool]:

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from raic.backends.blockingstore import UNLIMITED, Body
 from raic.backends.bodies import read_fully
 from raic.backends.keys import is_key
+from raic.backends.patience import Patience
 from raic.backends.registry import Credentials
 from raic.backends.swift.account import Account
 from raic.backends.swift.body import NoBody, checked_body
@@ -21,7 +22,13 @@ from raic.backends.swift.container import Container
 from raic.backends.swift.errors import Refused, missing_container, translated
 from raic.backends.swift.segments import FOLDER, MARK, LargeKeys, LargeUpload, parsed
 from raic.backends.swift.settings import SwiftSettings
-from raic.errors import KeyTaken, ObjectNotFound, ProviderError, StorageUnusable
+from raic.errors import (
+    KeyTaken,
+    ObjectNotFound,
+    ProviderError,
+    ProviderTimedOut,
+    StorageUnusable,
+)
 from raic.values import ListedObject, ObjectPage, Space
 
 PAGE_OBJECTS = 1000
@@ -51,11 +58,12 @@ class SwiftStore:
         settings: SwiftSettings,
         credentials: Credentials,
         clock: IReactorTime,
+        patience: Patience,
         page: int = PAGE_OBJECTS,
     ) -> None:
         self._name = name
         self._settings = settings
-        self.account = Account(name, settings, credentials, clock)
+        self.account = Account(name, settings, credentials, clock, patience)
         self._container = Container(self.account, settings.container, page)
         self._running: set[str] = set()
         self._large = LargeKeys()
@@ -246,17 +254,17 @@ class SwiftStore:
         begin = self._settings.prefix
         small = [begin + key for key in keys if key not in large]
         failed: set[str] = set()
-        failure: Refused | None = None
+        failure: Exception | None = None
         try:
             failed |= {name[len(begin) :] for name in self._container.delete(small)}
-        except Refused as error:
+        except (Refused, ProviderTimedOut) as error:
             failure = error
             failed.update(name[len(begin) :] for name in small)
         for key in large:
             try:
                 self._container.delete_large(begin + key)
                 self._large.discard(key)
-            except Refused as error:
+            except (Refused, ProviderTimedOut) as error:
                 failure = error
                 failed.add(key)
         if failure is not None and len(failed) == len(keys):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from libcloud.common.exceptions import BaseHTTPError, RateLimitReachedError
 from libcloud.common.types import InvalidCredsError, LibcloudError
 from libcloud.storage.drivers.local import LocalStorageDriver
 from libcloud.storage.types import ContainerDoesNotExistError, ObjectDoesNotExistError
@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.libcloud import LIBCLOUD, Abilities, LibcloudProvider, LibcloudSettings
-from raic.backends.libcloud.errors import translated
+from raic.backends.libcloud.errors import Refused, translated
 from raic.backends.libcloud.names import from_file, to_file
 from raic.errors import (
     AccessDenied,
@@ -167,6 +167,10 @@ class MissingTests(LocalSuite):
             self.assertIn("create the container container", refused.remedy)
 
 
+def refused(status: int, headers: Mapping[str, str] | None = None) -> Refused:
+    return Refused("GET", status, "no", headers or {}, 0.0)
+
+
 class TranslationTests(SynchronousTestCase):
     """Each of libcloud's exceptions has one of ours."""
 
@@ -180,12 +184,14 @@ class TranslationTests(SynchronousTestCase):
 
     def test_reads(self) -> None:
         for error, kind in (
-            (BaseHTTPError(401, "no"), AccessDenied),
-            (BaseHTTPError(403, "no"), AccessDenied),
-            (BaseHTTPError(404, "no"), ObjectNotFound),
-            (BaseHTTPError(413, "no"), NoSpace),
-            (BaseHTTPError(418, "no"), StorageUnusable),
-            (BaseHTTPError(500, "no"), ProviderBusy),
+            (refused(401), AccessDenied),
+            (refused(403), AccessDenied),
+            (refused(404), StorageUnusable),
+            (refused(408), ProviderTimedOut),
+            (refused(413), NoSpace),
+            (refused(429), ProviderBusy),
+            (refused(500), ProviderBusy),
+            (refused(507), NoSpace),
             (InvalidCredsError(), AccessDenied),
             (ObjectDoesNotExistError("", None, "a"), ObjectNotFound),
             (ContainerDoesNotExistError("", None, "a"), StorageUnusable),
@@ -200,15 +206,15 @@ class TranslationTests(SynchronousTestCase):
             self.check("get_object", error, kind)
 
     def test_writes_that_may_have_happened(self) -> None:
-        for error in (BaseHTTPError(500, "no"), http.ReadTimeout(), http.ConnectionError()):
+        for error in (refused(500), http.ReadTimeout(), http.ConnectionError()):
             self.check("put_object", error, OutcomeUnknown)
         self.check("put_object", http.ConnectTimeout(), ProviderUnreachable)
 
     def test_how_long_to_wait(self) -> None:
-        error = RateLimitReachedError(429, "slow", headers={"retry-after": "9"})
-        busy = self.check("get_object", error, ProviderBusy)
-        assert isinstance(busy, ProviderBusy)
-        self.assertEqual(busy.retry_after, 9.0)
+        for status in (429, 503):
+            busy = self.check("put_object", refused(status, {"retry-after": "9"}), ProviderBusy)
+            assert isinstance(busy, ProviderBusy)
+            self.assertEqual(busy.retry_after, 9.0)
 
     def test_what_is_no_error_of_a_service_stays_what_it_is(self) -> None:
         settings = LibcloudSettings("azure_blobs", "container")
