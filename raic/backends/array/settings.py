@@ -1,0 +1,39 @@
+"""How an array behaves: all that has a default."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from raic.backends.array.health import Patience
+
+
+@frozen
+class ArraySettings:
+    """Times are in seconds, sizes in bytes.
+
+    :ivar lane_buffer: what an upload keeps at most for a member that is behind the others, beyond
+        what one ``write`` of the caller brings.
+    :ivar straggler_seconds: for how long a member may hold up an upload while ``happy`` others
+        could go on, and for how long the last members are waited for when ``happy`` have finished.
+    :ivar least_grace: for how long they are waited for at least.
+    :ivar write_seconds: what all of ``put_object``, or of ``finish``, may take.
+    :ivar settle_seconds: after an object was acknowledged its caller has committed it, or never
+        will, when so much time has passed.
+    :ivar request_seconds: a request that was given up has no effect any more after so long.
+    :ivar first_retry: the pause before a member that did not start is started again; each further
+        one is twice as long.
+    :ivar last_retry: and never longer than this.
+    :ivar patience: how long a member is waited for before another one is asked as well.
+    :ivar stream_buffer: what a stream keeps at most of what it has read ahead of its consumer.
+    """
+
+    lane_buffer: int = 1024 * 1024
+    straggler_seconds: float = 5.0
+    least_grace: float = 0.020
+    write_seconds: float = 40.0
+    settle_seconds: float = 60.0
+    request_seconds: float = 120.0
+    first_retry: float = 1.0
+    last_retry: float = 60.0
+    patience: Patience = field(factory=Patience)
+    stream_buffer: int = 4 * 1024 * 1024
