@@ -16,46 +16,43 @@ T = TypeVar("T")
 
 
 class AwaitedProvider(CallLayer):
-    """Fails every call until the provider was started, with why it was not, as of now.
+    """Fails every call while the provider is being started, and after that failed, with the reason.
 
-    That is a temporary ``ProviderUnreachable``, unlike what providers themselves say: a node that
-    listens already answers its clients that they may come again.
+    It is a temporary ``ProviderUnreachable``, unlike what providers say themselves of calls before
+    they are started: a node that listens already tells its clients to come again.
 
-    :ivar is_started: whether calls are passed on.
+    :ivar is_awaited: whether that is so now.
     """
 
     def __init__(self, inner: IStorageProvider) -> None:
         super().__init__(inner)
-        self.is_started = False
+        self.is_awaited = False
         self._problem: BaseException | None = None
-        self._tried = False
 
     @async_to_deferred
     async def start(self) -> None:
         """See :class:`raic.interfaces.IStorageProvider`; may be called again when it failed."""
-        if self._tried:
+        if self.is_awaited:
             # An attempt that was given up may still be under way, and would be taken for a start.
             await self._inner.stop()
-        self._tried = True
+        self.is_awaited = True
         try:
             await self._inner.start()
         except BaseException as error:
             self._problem = error
             raise
-        self.is_started = True
+        self.is_awaited = False
 
     def stop(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        self.is_started = False
+        self.is_awaited = False
         return super().stop()
 
     def call(
         self, operation: str, size: int, function: Callable[..., Deferred[T]], *args: Any
     ) -> Deferred[T]:
         """Make a call, or fail it."""
-        if self.is_started:
-            return function(*args)
-        return fail(self._not_yet(operation))
+        return fail(self._not_yet(operation)) if self.is_awaited else function(*args)
 
     def _not_yet(self, operation: str) -> ProviderUnreachable:
         problem = self._problem

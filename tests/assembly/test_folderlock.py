@@ -1,0 +1,56 @@
+"""One node for each directory of shares."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from raic.assembly.folderlock import LOCK_NAME, FolderLock
+from raic.errors import StorageUnusable
+
+
+class Locking(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+
+    def lock(self) -> FolderLock:
+        lock = FolderLock("disk", self.folder)
+        self.addCleanup(lock.release)
+        return lock
+
+    def test_a_second_one_is_told_who_has_it_and_what_to_do(self) -> None:
+        self.lock()
+        error = self.assertRaises(StorageUnusable, FolderLock, "disk", self.folder)
+        assert isinstance(error, StorageUnusable)
+        self.assertIn(f"{self.folder} is in use by another node, process {os.getpid()}", str(error))
+        self.assertIn("a path of its own", error.remedy)
+
+    def test_another_path_to_the_same_directory_is_the_same_directory(self) -> None:
+        self.lock()
+        link = self.folder.with_name("link")
+        link.symlink_to(self.folder)
+        self.assertRaises(StorageUnusable, FolderLock, "disk", link)
+
+    def test_it_can_be_had_again_once_it_was_let_go(self) -> None:
+        FolderLock("disk", self.folder).release()
+        self.lock()
+
+    def test_a_directory_that_cannot_be_written_to_says_so(self) -> None:
+        (self.folder / LOCK_NAME).mkdir()
+        self.assertRaises(StorageUnusable, FolderLock, "disk", self.folder)
+
+    def test_a_file_system_without_locks_is_used_with_a_warning(self) -> None:
+        def refuse(descriptor: int, operation: int) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        self.patch(fcntl, "flock", refuse)
+        with capturedLogs() as events:
+            self.lock()
+            self.lock()
+        self.assertIn("cannot be locked (No locks available)", formatEvent(events[0]))

@@ -1,0 +1,83 @@
+"""A node that starts while its cloud is away."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from twisted.trial.unittest import SynchronousTestCase
+
+from raic.shares.keys import encode_index
+from tests.end_to_end.cloud_nodes import SECONDS, Cloud, QuickCloudNode
+
+FIRST, SECOND = b"1" * 16, b"2" * 16
+
+
+@pytest.mark.service
+class Away(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.stack = ExitStack()
+        self.addCleanup(self.stack.close)
+        folder = Path(self.stack.enter_context(TemporaryDirectory(prefix="raic-away-")))
+        self.cloud = Cloud()
+        self.stack.callback(self.cloud.close)
+        self.cloud.open()
+        container = self.cloud.endpoint.make_container()
+        self.node = QuickCloudNode(folder / "node", self.cloud.endpoint, container, "home")
+        self.stack.callback(self.node.stop)
+
+    def test_it_serves_what_it_can_and_the_rest_when_the_cloud_is_back(self) -> None:
+        node = self.node
+        node.start()
+        node.store(FIRST, b"x" * 1000)
+        node.write_slot(FIRST, b"before")
+        node.kill()
+        self.cloud.close()
+        node.start()
+        output = node.running().output()
+        self.assertIn("waiting for cloud: until it answers the node takes no shares", output)
+        self.assertEqual(output.count("the node takes no shares until this is over"), 1)
+        self.assertIn("check endpoint_url and region, and that the service is up", output)
+        self.assertEqual(node.largest_share(), 0)
+        self.assertEqual(node.allocate(SECOND, 1000), frozenset())
+        shares = node.ask("GET", f"immutable/{encode_index(FIRST)}/shares", 200)
+        self.assertEqual(shares.message(), {0})
+        node.read(FIRST, 503)
+        node.write_slot(FIRST, b"during", 503)
+        self.cloud.open()
+        node.says("cloud answers now; reads are served")
+        node.says("cloud: the prefix is this node's; writes are served")
+        self.assertEqual(node.read(FIRST), b"x" * 1000)
+        self.assertGreater(node.largest_share(), 1000)
+        node.store(SECOND, b"y" * 1000)
+        node.write_slot(FIRST, b"after")
+        self.assertEqual(node.read(SECOND), b"y" * 1000)
+        self.assertNotIn("Traceback", node.running().output())
+
+    def test_it_can_be_stopped_while_it_waits(self) -> None:
+        self.node.start()
+        self.node.stop()
+        self.cloud.close()
+        self.node.start()
+        self.node.stop()
+
+    def test_reload_while_it_waits_tries_at_once(self) -> None:
+        self.node.start()
+        self.node.stop()
+        self.cloud.close()
+        self.node.start()
+        os.kill(self.node.pid(), signal.SIGHUP)
+        self.node.says("credentials were read again")
+        self.cloud.open()
+        self.node.says("writes are served")
+
+    def test_one_without_an_index_has_nothing_to_serve_and_ends(self) -> None:
+        self.cloud.close()
+        self.node.begin()
+        self.assertEqual(self.node.running().wait(SECONDS), 1)
+        self.assertIn("what to do: check endpoint_url", self.node.running().output())
+        self.node.program = None
