@@ -9,6 +9,7 @@ from raic.assembly import prove_access
 from raic.cli.create_node import create_node
 from raic.cli.credentials import make_credentials_group
 from raic.cli.failing import RaicGroup
+from raic.cli.providers import providers
 from raic.cli.restore import restore
 from raic.cli.run import run
 from raic.cli.selftest import selftest
@@ -22,6 +23,7 @@ def main() -> None:
 
 main.add_command(create_node)
 main.add_command(make_credentials_group(prove_access))
+main.add_command(providers)
 main.add_command(restore)
 main.add_command(run)
 main.add_command(selftest)

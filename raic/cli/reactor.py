@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.python.failure import Failure
 
 T = TypeVar("T")
@@ -27,7 +29,11 @@ def run_until_done(main: Callable[[Any], Deferred[T]]) -> T:
 
     def done(result: T | Failure) -> None:
         results.append(result)
-        chosen.callLater(0, chosen.stop)
+        chosen.callLater(0, stop)
+
+    def stop() -> None:
+        with suppress(ReactorNotRunning):  # a signal was first
+            chosen.stop()
 
     chosen.callWhenRunning(lambda: main(chosen).addBoth(done))
     chosen.run()
