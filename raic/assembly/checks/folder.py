@@ -1,0 +1,104 @@
+"""A provider that is a folder of this machine; no file of it is made, not even for a moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from attrs import frozen
+
+from raic.assembly.checks.deadline import TookTooLong
+from raic.assembly.checks.findings import Finding, error, good
+from raic.assembly.checks.space import judge_space
+from raic.assembly.checks.view import ProviderView
+from raic.backends.disk import translated
+from raic.backends.filestore import INCOMING
+from raic.errors import ProviderError
+
+_PROBE = b"can this be written?"
+_NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+
+
+@frozen
+class _Seen:
+    """:ivar free: bytes that this user may still fill."""
+
+    exists: bool
+    free: int
+    objects: bool
+
+
+async def check_folder(view: ProviderView, path: Path) -> list[Finding]:
+    """Whether a folder can be listed, read, written and deleted from, and what room it has.
+
+    A file without a name is written: it is seen by no one, and gone when it is closed.
+    """
+    subject = "rights"
+    try:
+        seen = await view.surroundings.ask(lambda: _look(view.settings.name, path))
+    except ProviderError as problem:
+        return [error(subject, problem.detail, problem.remedy)]
+    except TookTooLong as late:
+        remedy = f"check the disk or the network file system under {path}"
+        return [error(subject, f"{path}: {late}", remedy)]
+    if not seen.exists:
+        first = good(subject, f"{path}: the first start makes it")
+    else:
+        first = good(subject, f"{path}: list, read, write and delete are allowed")
+    findings = [first, judge_space(seen.free, view.node.config.storage.reserved_space)]
+    if seen.objects and not view.node.index.exists:
+        remedy = f"run 'raic restore --local {view.node.directory}'"
+        findings.append(error("objects", f"{path} holds some, and there is no index", remedy))
+    return findings
+
+
+def _look(name: str, path: Path) -> _Seen:
+    """:raises ProviderError: something is not allowed, or broken."""
+    try:
+        if not path.exists():
+            if not path.parent.is_dir():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            _must_allow(path.parent, os.R_OK | os.W_OK | os.X_OK)
+            return _Seen(False, _free(path.parent), False)
+        os.listdir(path)
+        _write(path)
+        _must_allow(path, os.R_OK | os.W_OK | os.X_OK)
+        return _Seen(True, _free(path), _holds_objects(path))
+    except OSError as problem:
+        raise translated(name, "start", str(path), problem) from problem
+
+
+def _must_allow(path: Path, mode: int) -> None:
+    if not os.access(path, mode):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _write(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        if problem.errno in _NO_NAMELESS_FILES:
+            return  # then only what the folder's permissions say is known
+        raise
+    try:
+        os.write(descriptor, _PROBE)
+        os.fsync(descriptor)
+        if os.pread(descriptor, len(_PROBE) + 1, 0) != _PROBE:
+            raise OSError(errno.EIO, "what was written reads differently")
+    finally:
+        os.close(descriptor)
+
+
+def _free(path: Path) -> int:
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def _holds_objects(path: Path) -> bool:
+    for folder, folders, files in os.walk(path):
+        if folder == str(path) and INCOMING in folders:
+            folders.remove(INCOMING)
+        if files:
+            return True
+    return False

@@ -1,0 +1,120 @@
+"""A look into the index's file that leaves it, and the files beside it, as they are."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from attrs import frozen
+
+from raic.shares.index import lookups
+from raic.shares.index.files import APPLICATION_ID, schema_scripts
+from raic.values import Totals
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+_VERSION_AT = 60
+_APPLICATION_AT = 68
+_STEPS = 100_000
+"""How many steps SQLite takes between two looks at the budget: some milliseconds."""
+
+
+@frozen
+class IndexState:
+    """What was found.
+
+    :ivar exists: whether there is a file.
+    :ivar problem: why it is not usable; empty if it is, as far as could be seen.
+    :ivar version: of its schema; None when it is no index.
+    :ivar cut_short: whether a process that was killed left changes to be finished.
+    :ivar epoch: None when that could not be seen.
+    :ivar totals: None when that could not be seen.
+    :ivar thorough: whether every page was looked at.
+    """
+
+    exists: bool
+    problem: str = ""
+    version: int | None = None
+    cut_short: bool = False
+    epoch: int | None = None
+    totals: Totals | None = None
+    thorough: bool = False
+
+
+def known_version() -> int:
+    """The version of the schema that this RAIC writes."""
+    return len(schema_scripts())
+
+
+def look_at_index(path: Path, *, running: bool, steps: int = 1000) -> IndexState:
+    """Look at an index; blocks.
+
+    A connection to a file whose process is gone would make files beside it, or finish what the
+    process left: such a file is opened as one that never changes, or, where changes are left in
+    the log, not at all.
+
+    :param running: whether a process has it open.
+    :param steps: how many times ``_STEPS`` may be spent on the thorough look.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return IndexState(exists=False)
+    except OSError as error:
+        return IndexState(True, f"it cannot be read: {error.strerror}")
+    version = int.from_bytes(header[_VERSION_AT : _VERSION_AT + 4], "big")
+    application = int.from_bytes(header[_APPLICATION_AT : _APPLICATION_AT + 4], "big")
+    if not header.startswith(_MAGIC) or application != APPLICATION_ID or version < 1:
+        return IndexState(True, "it is not an index, or is half-made")
+    if version != known_version():
+        return IndexState(True, version=version)
+    if not running and _has_bytes(path.with_name(path.name + "-wal")):
+        return IndexState(True, version=version, cut_short=True)
+    try:
+        return _look_inside(path, version, running, steps)
+    except sqlite3.Error as error:
+        return IndexState(True, f"it cannot be used: {error}", version)
+
+
+def _has_bytes(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _look_inside(path: Path, version: int, running: bool, steps: int) -> IndexState:
+    mode = "mode=ro" if running else "mode=ro&immutable=1"
+    address = f"{path.absolute().as_uri()}?{mode}"
+    with closing(sqlite3.connect(address, uri=True, timeout=1.0)) as connection:
+        row = connection.execute("SELECT epoch FROM meta").fetchone()
+        if row is None:
+            return IndexState(True, "it is half-made", version)
+        totals = lookups.totals(connection.execute)
+        problem, thorough = "", False
+        if not running:  # a long look would hold up the node's own writing
+            problem, thorough = _checked(connection, steps)
+    return IndexState(True, problem, version, epoch=row[0], totals=totals, thorough=thorough)
+
+
+def _checked(connection: sqlite3.Connection, steps: int) -> tuple[str, bool]:
+    """What SQLite finds wrong, and whether it looked at everything."""
+    try:
+        with _budget(connection, steps):
+            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error):
+            return "", False
+        raise
+    return ("" if said == "ok" else f"it is damaged: {said}"), True
+
+
+@contextmanager
+def _budget(connection: sqlite3.Connection, steps: int) -> Iterator[None]:
+    """Interrupt what takes more than so many steps."""
+    left = iter(range(steps))
+    connection.set_progress_handler(lambda: next(left, None) is None, _STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
