@@ -6,6 +6,7 @@ import click
 
 from raic import __version__
 from raic.assembly import prove_access
+from raic.cli.check import check
 from raic.cli.create_node import create_node
 from raic.cli.credentials import make_credentials_group
 from raic.cli.failing import RaicGroup
@@ -21,6 +22,7 @@ def main() -> None:
     """A Tahoe-LAFS storage node whose shares live wherever you have storage."""
 
 
+main.add_command(check)
 main.add_command(create_node)
 main.add_command(make_credentials_group(prove_access))
 main.add_command(providers)
