@@ -7,6 +7,7 @@
 ``permutation-seed``    where clients look for this node's shares first
 ``seal.key``            seals the secrets in objects: ``raic-seal-1`` and base32
 ``tag.key``             tags the blocks of objects: ``raic-tag-1`` and base32
+``array.key``           tags the fragments of arrays: ``raic-array-1`` and base32
 ``storage.nurl``        the HTTP addresses, one per line; written anew from the above
 ``servers.yaml``        for clients without an introducer; written anew from the above
 ======================  ==========================================================================
@@ -37,6 +38,7 @@ from raic.errors import IdentityError
 
 SEAL_PREFIX = "raic-seal-1 "
 TAG_PREFIX = "raic-tag-1 "
+ARRAY_PREFIX = "raic-array-1 "
 SIGNING_PREFIX = "priv-v0-"
 KEY_BYTES = 32
 SWISSNUM_BYTES = 20
@@ -53,6 +55,7 @@ class Identity:
     :ivar permutation_seed: base32, as it is announced.
     :ivar seal_key: 32 bytes, for :class:`raic.shares.sealing.Sealer`.
     :ivar tag_key: 32 bytes, for the tagging layer.
+    :ivar array_key: 32 bytes, for fragments; None in a node that was made before there were any.
     """
 
     pem: bytes = field(repr=False)
@@ -62,6 +65,7 @@ class Identity:
     permutation_seed: str
     seal_key: bytes = field(repr=False)
     tag_key: bytes = field(repr=False)
+    array_key: bytes | None = field(repr=False)
 
     @property
     def nodeid(self) -> bytes:
@@ -106,8 +110,14 @@ def new_identity_files(now: int, hints: tuple[str, ...]) -> Mapping[str, bytes]:
         "permutation-seed": base32(signing_key.public_key().public_bytes_raw()),
         "seal.key": SEAL_PREFIX + base32(os.urandom(KEY_BYTES)),
         "tag.key": TAG_PREFIX + base32(os.urandom(KEY_BYTES)),
+        "array.key": new_array_key(),
     }
     return {"node.pem": pem, **{name: f"{line}\n".encode() for name, line in lines.items()}}
+
+
+def new_array_key() -> str:
+    """What a new ``array.key`` holds."""
+    return ARRAY_PREFIX + base32(os.urandom(KEY_BYTES))
 
 
 def certificate_hash(certificate: Certificate) -> bytes:
@@ -141,6 +151,7 @@ def load_identity(private: Path) -> Identity:
         permutation_seed=_seed(private / "permutation-seed"),
         seal_key=_key(private / "seal.key", SEAL_PREFIX),
         tag_key=_key(private / "tag.key", TAG_PREFIX),
+        array_key=_array_key(private / "array.key"),
     )
     if _furl(private / "storage.furl")["tub"] != identity.tub_id:
         raise IdentityError(
@@ -183,6 +194,10 @@ def _key(path: Path, prefix: str) -> bytes:
     if not line.startswith(prefix) or len(key) != KEY_BYTES:
         raise IdentityError(f"{path} is not {prefix!r} followed by 52 base32 characters")
     return key
+
+
+def _array_key(path: Path) -> bytes | None:
+    return _key(path, ARRAY_PREFIX) if path.exists() else None
 
 
 def _seed(path: Path) -> str:

@@ -339,6 +339,7 @@ def own_secrets(identity: Identity) -> tuple[bytes, ...]:
         identity.swissnum.encode(),
         identity.seal_key,
         identity.tag_key,
+        identity.array_key or b"",
         identity.signing_key.private_bytes_raw(),
         b"PRIVATE KEY",
     )

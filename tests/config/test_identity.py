@@ -52,7 +52,8 @@ class IdentityCase(SynchronousTestCase):
 class Loading(IdentityCase):
     def test_it_reads_back_what_was_made(self) -> None:
         again = load_identity(self.private)
-        for name in ("pem", "swissnum", "permutation_seed", "seal_key", "tag_key", "server_id"):
+        names = ("pem", "swissnum", "permutation_seed", "seal_key", "tag_key", "array_key")
+        for name in (*names, "server_id"):
             self.assertEqual(getattr(again, name), getattr(self.identity, name))
 
     def test_the_tub_id_is_the_one_that_foolscap_makes_of_the_certificate(self) -> None:
@@ -87,6 +88,14 @@ class Loading(IdentityCase):
             (self.private / name).unlink()
             self.assert_unusable(re.escape(name))
             write_new_file(self.private / name, kept)
+
+    def test_a_node_without_a_key_for_arrays_is_a_node(self) -> None:
+        (self.private / "array.key").unlink()
+        self.assertIsNone(load_identity(self.private).array_key)
+
+    def test_a_damaged_key_for_arrays_is_refused(self) -> None:
+        (self.private / "array.key").write_text("raic-array-1 x")
+        self.assert_unusable("array.key")
 
     def test_a_damaged_file_is_refused(self) -> None:
         for name in KEY_FILES:
@@ -303,6 +312,7 @@ def secrets_of(identity: Identity) -> tuple[str, ...]:
         identity.swissnum,
         repr(identity.seal_key)[2:-1],
         repr(identity.tag_key)[2:-1],
+        repr(identity.array_key)[2:-1],
         base32(identity.signing_key.private_bytes_raw()),
         "PRIVATE KEY",
     )

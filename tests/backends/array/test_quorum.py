@@ -1,0 +1,103 @@
+"""Small objects on all members of an array."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from raic.backends.array.members import Member
+from raic.backends.array.quorum import QuorumProvider
+from raic.backends.memory import MemoryProvider
+from raic.errors import ObjectNotFound, OutcomeUnknown, OwnershipUnknown
+from raic.interfaces import IStorageProvider
+
+KEY = "claims/1.abc.3"
+
+
+class Claims(SynchronousTestCase):
+    """Four members of which three must have a write."""
+
+    def setUp(self) -> None:
+        self.members = [MemoryProvider(name) for name in "abcd"]
+        for member in self.members:
+            self.successResultOf(member.start())
+        self.quorum = QuorumProvider("x", [Member(m.name, m) for m in self.members], 3)
+
+    def lose(self, *names: str) -> None:
+        for member in self.members:
+            if member.name in names:
+                self.successResultOf(member.stop())
+
+    def holders(self) -> str:
+        return "".join(
+            each.name
+            for each in self.members
+            if self.successResultOf(each.list_objects("", None)).objects
+        )
+
+    def listed(self) -> list[str]:
+        return [
+            found.key
+            for found in self.successResultOf(self.quorum.list_objects("claims/", None)).objects
+        ]
+
+    def test_it_is_a_provider(self) -> None:
+        verifyObject(IStorageProvider, self.quorum)
+        self.successResultOf(self.quorum.start())
+        self.successResultOf(self.quorum.stop())
+
+    def test_an_object_is_whole_on_every_member(self) -> None:
+        self.successResultOf(self.quorum.put_object(KEY, b"abc"))
+        self.assertEqual(self.holders(), "abcd")
+        self.assertEqual(self.listed(), [KEY])
+        self.assertEqual(self.successResultOf(self.quorum.get_object(KEY, 0, 9)), b"abc")
+
+    def test_what_two_members_have_meets_every_three(self) -> None:
+        self.lose("c", "d")
+        self.successResultOf(self.quorum.put_object(KEY, b"abc"))
+        for member in self.members:
+            self.successResultOf(member.start())
+        for away in "abcd":
+            self.lose(away)
+            self.assertEqual(self.listed(), [KEY])
+            for member in self.members:
+                self.successResultOf(member.start())
+
+    def test_what_one_member_has_alone_counts_for_nothing(self) -> None:
+        self.lose("b", "c", "d")
+        failure = self.failureResultOf(self.quorum.put_object(KEY, b"abc"), OutcomeUnknown)
+        self.assertIn("only 1 of 4 providers answered: b: put_object", str(failure.value))
+
+    def test_nobody_can_tell_with_two_members_away(self) -> None:
+        self.lose("a", "b")
+        self.failureResultOf(self.quorum.list_objects("claims/", None), OwnershipUnknown)
+        self.failureResultOf(self.quorum.get_object(KEY, 0, 9), OwnershipUnknown)
+
+    def test_what_no_member_has_is_not_there(self) -> None:
+        self.lose("a")
+        self.failureResultOf(self.quorum.get_object(KEY, 0, 9), ObjectNotFound)
+
+    def test_it_is_deleted_when_every_member_says_so(self) -> None:
+        self.successResultOf(self.quorum.put_object(KEY, b"abc"))
+        self.lose("d")
+        self.assertEqual(self.successResultOf(self.quorum.delete_objects([KEY])), {KEY})
+        self.successResultOf(self.members[3].start())
+        self.assertEqual(self.successResultOf(self.quorum.delete_objects([KEY])), frozenset())
+        self.assertEqual(self.holders(), "")
+
+    def test_the_room_is_that_of_the_fullest(self) -> None:
+        small = MemoryProvider("small", capacity=10)
+        self.successResultOf(small.start())
+        quorum = QuorumProvider("x", [Member("a", self.members[0]), Member("small", small)], 1)
+        self.assertEqual(self.successResultOf(quorum.get_space()).available, 10)
+        for member in (self.members[0], small):
+            self.successResultOf(member.stop())
+        self.failureResultOf(quorum.get_space())
+
+    def test_only_small_objects_are_written_so(self) -> None:
+        self.assertEqual(self.quorum.buffer_size(3), 3)
+        self.assertRaises(NotImplementedError, self.quorum.open_upload, KEY, 3)
+        self.assertRaises(NotImplementedError, self.quorum.stream_object, KEY, 0, 3, None)
+
+    def test_a_programming_error_is_not_hidden(self) -> None:
+        self.failureResultOf(self.quorum.put_object("A KEY", b"abc"), ValueError)
