@@ -22,7 +22,10 @@ class IFragmentLedger(Interface):
     fragment **counts**: that of the attempt committed last, else of attempt ``"0"``.
 
     An object is **referred to** while a share, a slot version or a chunk of one is stored in it,
-    and it is **intended** between :meth:`IIndex.reserve` and the end of that intent.  Every
+    and it is **intended** between :meth:`IIndex.reserve` and the end of that intent.  One of a
+    kind that the index does not keep, such as a claim, counts as intended for ever: what becomes
+    of it is its writer's business.  The attempts of an object are remembered until it is neither
+    referred to, nor intended, nor garbage: who deletes it must know them.  Every
     method is one whole operation, and fails, as those of ``IIndex`` do.  Text that is no fragment
     key is a programming error.
     """

@@ -95,7 +95,7 @@ class Lengths:
             ``ObjectNotFound`` when there is none of any, ``ObjectCorrupt`` when there are too
             few, and a temporary error when those who did not answer might have more.
         """
-        search = _Search(self._name, operation, object_key, self._placement())
+        search = _Search(self._name, operation, object_key, self._placement(), self._code.needed)
         return search.start().addCallback(self._remember, object_key)
 
     def _remember(self, shape: Shape, object_key: str) -> Shape:
@@ -106,11 +106,14 @@ class Lengths:
 class _Search:
     """Listings of one object's fragments."""
 
-    def __init__(self, name: str, operation: str, object_key: str, placement: Placement) -> None:
+    def __init__(
+        self, name: str, operation: str, object_key: str, placement: Placement, needed: int
+    ) -> None:
         self._name = name
         self._operation = operation
         self._object_key = object_key
         self._placement = placement
+        self._needed = needed
         self._numbers: dict[Shape, set[int]] = {}
         self._said: dict[str, ProviderError] = {}
         self._done: Deferred[Shape] = Deferred()
@@ -127,8 +130,9 @@ class _Search:
     def _ask(self, member: Member) -> None:
         prefix = all_fragments_prefix(self._object_key)
         asking = maybeDeferred(member.provider.list_objects, prefix, None)
-        asking.addCallback(self._listed, member).addErrback(self._failed, member)
-        asking.addCallback(self._answered, member)
+        asking.addCallbacks(
+            self._listed, self._failed, callbackArgs=(member,), errbackArgs=(member,)
+        ).addCallback(self._answered, member)
 
     def _listed(self, page: ObjectPage, member: Member) -> None:
         for listed in page.objects:
@@ -159,7 +163,7 @@ class _Search:
         """Why there is no shape; members that answered without having any say so."""
         best = max(self._numbers, key=lambda shape: len(self._numbers[shape]), default=None)
         found = self._numbers[best] if best is not None else set()
-        needed = 1 if best is None else best.code.needed
+        needed = self._needed if best is None else best.code.needed
         verdicts = {
             number: [(member.name, self._said[member.name])]
             for number in self._placement.numbers()

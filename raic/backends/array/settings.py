@@ -20,11 +20,20 @@ class ArraySettings:
     :ivar settle_seconds: after an object was acknowledged its caller has committed it, or never
         will, when so much time has passed.
     :ivar request_seconds: a request that was given up has no effect any more after so long.
+    :ivar backlog: when so many bytes of acknowledged objects are still on their way to a member,
+        what is written meanwhile passes it by.
     :ivar first_retry: the pause before a member that did not start is started again; each further
         one is twice as long.
     :ivar last_retry: and never longer than this.
     :ivar patience: how long a member is waited for before another one is asked as well.
-    :ivar stream_buffer: what a stream keeps at most of what it has read ahead of its consumer.
+    :ivar read_seconds: after so long a read is given up, and a stream that brings nothing though
+        its consumer is ready.
+    :ivar probe_seconds: after so long a request is given up by which is found out whether a member
+        is well again.
+    :ivar stall_seconds: for so long a stream waits at least for one member that the others wait
+        for, before another one is asked to go on in its place.
+    :ivar stream_buffer: what a stream keeps at most, for each fragment that it needs, of what it
+        has read ahead of its consumer; 2 MiB at least.
     """
 
     lane_buffer: int = 1024 * 1024
@@ -32,8 +41,12 @@ class ArraySettings:
     least_grace: float = 0.020
     write_seconds: float = 40.0
     settle_seconds: float = 60.0
-    request_seconds: float = 120.0
+    request_seconds: float = 300.0
+    backlog: int = 32 * 1024 * 1024
     first_retry: float = 1.0
     last_retry: float = 60.0
     patience: Patience = field(factory=Patience)
+    read_seconds: float = 40.0
+    probe_seconds: float = 15.0
+    stall_seconds: float = 0.25
     stream_buffer: int = 4 * 1024 * 1024
