@@ -86,8 +86,14 @@ class CloudCase(SynchronousTestCase):
         cls.client.wait_until_connected()
         return cls.node, cls.client
 
-    def check_cloud(self, provider: Mapping[str, str], secrets: Mapping[str, str]) -> str:
-        """Store, change, kill, start, lose the index, restore, read; returns what was logged."""
+    def check_cloud(
+        self, provider: Mapping[str, str], secrets: Mapping[str, str], *, restore: bool = True
+    ) -> str:
+        """Store, change, kill, start, read, change; lose the index, restore, read, change.
+
+        :param restore: whether to do the second half, too.
+        :return: what was logged.
+        """
         node, client = self.started(provider, secrets)
         files = {put(client, content(size)): content(size) for size in (1000, 200_000, LARGE)}
         mutable = put(client, content(3000), "sdmf")
@@ -102,6 +108,17 @@ class CloudCase(SynchronousTestCase):
         self.assert_readable(client, files, folder)
         overwrite(client, mutable, content(5000))
         files[mutable] = content(5000)
+        if restore:
+            self._restored(node, client)
+            self.assert_readable(client, files, folder)
+            overwrite(client, mutable, content(6000))
+        size = 6000 if restore else 5000
+        self.assertEqual(get(client, mutable), content(size))
+        node.stop()
+        client.wait_until_disconnected()
+        return node.log().read_text()
+
+    def _restored(self, node: CloudNode, client: TahoeClient) -> None:
         node.stop()
         client.wait_until_disconnected()
         for path in node.index():
@@ -109,12 +126,6 @@ class CloudCase(SynchronousTestCase):
         self.assertIn(b"the index is in place", node.restore())
         node.start()
         client.wait_until_connected()
-        self.assert_readable(client, files, folder)
-        overwrite(client, mutable, content(6000))
-        self.assertEqual(get(client, mutable), content(6000))
-        node.stop()
-        client.wait_until_disconnected()
-        return node.log().read_text()
 
     def assert_readable(self, client: TahoeClient, files: Mapping[str, bytes], folder: str) -> None:
         """Files and folder are as they were stored; each gets its lease renewed."""

@@ -59,20 +59,28 @@ class Swift(CloudCase):
         self.keystone = self.stack.enter_context(running_keystone(self.world.server))
 
     def check_swift(
-        self, kind: str, settings: dict[str, str], user: str, key: str, sign_in: str = ""
+        self,
+        settings: dict[str, str],
+        user: str,
+        key: str,
+        kind: str = "swift",
+        *,
+        restore: bool = False,
     ) -> None:
         container = self.world.container
         provider = {"type": kind, "container": container, **settings}
-        log = self.check_cloud(provider, {"USER": user, "KEY": key})
+        log = self.check_cloud(provider, {"USER": user, "KEY": key}, restore=restore)
         self.assertIn(f"shares live in: cloud, {kind} container {container}, prefix raic/v0-", log)
         self.assertNotIn(key, log)
-        # One token for each of the three runs, and one for the restore.
-        self.assertEqual(self.keystone.sign_ins, [sign_in] * 4 if sign_in else [])
+
+    def assert_signed_in(self, how: str, times: int) -> None:
+        """One token for each run of the node, and one for the restore."""
+        self.assertEqual(self.keystone.sign_ins, [how] * times)
 
     def test_version_1(self) -> None:
         server = self.world.server
         settings = {"auth_url": server.auth_url, "auth_version": "v1"}
-        self.check_swift("swift", settings, server.user, server.key)
+        self.check_swift(settings, server.user, server.key, restore=True)
 
     def test_keystone_2(self) -> None:
         settings = {
@@ -81,7 +89,8 @@ class Swift(CloudCase):
             "project": PROJECT,
             "region": REGION,
         }
-        self.check_swift("swift", settings, USER, PASSWORD, "passwordCredentials")
+        self.check_swift(settings, USER, PASSWORD)
+        self.assert_signed_in("passwordCredentials", 2)
 
     def test_keystone_3(self) -> None:
         settings = {
@@ -91,7 +100,8 @@ class Swift(CloudCase):
             "user_domain": USER_DOMAIN,
             "region": REGION,
         }
-        self.check_swift("swift", settings, USER, PASSWORD, "password")
+        self.check_swift(settings, USER, PASSWORD, restore=True)
+        self.assert_signed_in("password", 4)
 
     def test_an_application_credential(self) -> None:
         settings = {
@@ -99,13 +109,13 @@ class Swift(CloudCase):
             "auth_version": "v3_application_credential",
             "region": REGION,
         }
-        self.check_swift(
-            "swift", settings, CREDENTIAL_ID, CREDENTIAL_SECRET, "application_credential"
-        )
+        self.check_swift(settings, CREDENTIAL_ID, CREDENTIAL_SECRET)
+        self.assert_signed_in("application_credential", 2)
 
     def test_rackspace(self) -> None:
         settings = {"auth_url": f"{self.keystone.url}/v2.0", "region": REGION.lower()}
-        self.check_swift("cloudfiles", settings, USER, API_KEY, "RAX-KSKEY:apiKeyCredentials")
+        self.check_swift(settings, USER, API_KEY, "cloudfiles")
+        self.assert_signed_in("RAX-KSKEY:apiKeyCredentials", 2)
 
 
 @pytest.mark.service
