@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import keyring
+from keyring.backends import fail
 from twisted.trial.unittest import TestCase
 
 from raic.assembly.checks import Finding, Level, Report, check_node
@@ -18,7 +20,10 @@ Snapshot = Mapping[str, tuple[int, int, bytes]]
 
 
 def snapshot(folder: Path) -> Snapshot:
-    """Every path below a folder: its mode, when it changed, and what is in it."""
+    """Every path below a folder: its mode, when it changed, and what is in it.
+
+    But for what SQLite shares between processes: there it notes who reads.
+    """
     return {
         str(path.relative_to(folder)): (
             path.lstat().st_mode,
@@ -26,6 +31,7 @@ def snapshot(folder: Path) -> Snapshot:
             path.read_bytes() if path.is_file() else b"",
         )
         for path in [folder, *sorted(folder.rglob("*"))]
+        if not path.name.endswith("-shm")
     }
 
 
@@ -35,6 +41,9 @@ class CheckCase(TestCase):
     seconds = 10.0
 
     def setUp(self) -> None:
+        # What keyrings this machine has is another test's business.
+        self.addCleanup(keyring.set_keyring, keyring.get_keyring())
+        keyring.set_keyring(fail.Keyring())
         self.path = Path(self.mktemp()).absolute()
         _, self.identity = node_directory(self.path)
         self.port = free_port()

@@ -16,7 +16,8 @@ from raic.config.loading import CONFIG_NAME
 from raic.config.model import CloudSettings
 from raic.errors import AccessDenied, ConfigurationError, ProviderError
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 2.0
+"""How long a provider may take to stop: a call that hangs is then left behind."""
 
 OPEN_CHECKS: tuple[tuple[str, OpenCheck], ...] = (
     ("clock", check_clock),
@@ -56,7 +57,6 @@ async def check_cloud(view: ProviderView, cloud: CloudSettings) -> list[Finding]
     try:
         return findings + await _check_leaf(OpenProvider(view, cloud, leaf))
     finally:
-        # A call that hangs is left behind; the process ends all the same.
         await within(leaf.stop(), reactor, STOP_SECONDS).addErrback(lambda _: None)
 
 

@@ -24,7 +24,10 @@ _NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 class _Seen:
     """:ivar free: bytes that this user may still fill."""
 
+    """:ivar proved: whether a file was written and read back."""
+
     exists: bool
+    proved: bool
     free: int
     objects: bool
 
@@ -45,7 +48,8 @@ async def check_folder(view: ProviderView, path: Path) -> list[Finding]:
     if not seen.exists:
         first = good(subject, f"{path}: the first start makes it")
     else:
-        first = good(subject, f"{path}: list, read, write and delete are allowed")
+        how = "" if seen.proved else ", say the permissions; the first start proves it"
+        first = good(subject, f"{path}: list, read, write and delete are allowed{how}")
     findings = [first, judge_space(seen.free, view.node.config.storage.reserved_space)]
     if seen.objects and not view.node.index.exists:
         remedy = f"run 'raic restore --local {view.node.directory}'"
@@ -60,11 +64,11 @@ def _look(name: str, path: Path) -> _Seen:
             if not path.parent.is_dir():
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             _must_allow(path.parent, os.R_OK | os.W_OK | os.X_OK)
-            return _Seen(False, _free(path.parent), False)
+            return _Seen(False, False, _free(path.parent), False)
         os.listdir(path)
-        _write(path)
+        proved = _write(path)
         _must_allow(path, os.R_OK | os.W_OK | os.X_OK)
-        return _Seen(True, _free(path), _holds_objects(path))
+        return _Seen(True, proved, _free(path), _holds_objects(path))
     except OSError as problem:
         raise translated(name, "start", str(path), problem) from problem
 
@@ -74,12 +78,13 @@ def _must_allow(path: Path, mode: int) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def _write(path: Path) -> None:
+def _write(path: Path) -> bool:
+    """Write a file without a name; returns whether the file system knows such files."""
     try:
         descriptor = os.open(path, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as problem:
         if problem.errno in _NO_NAMELESS_FILES:
-            return  # then only what the folder's permissions say is known
+            return False
         raise
     try:
         os.write(descriptor, _PROBE)
@@ -88,6 +93,7 @@ def _write(path: Path) -> None:
             raise OSError(errno.EIO, "what was written reads differently")
     finally:
         os.close(descriptor)
+    return True
 
 
 def _free(path: Path) -> int:

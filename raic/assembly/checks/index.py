@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
+from raic.assembly.checks.deadline import TookTooLong
 from raic.assembly.checks.findings import Finding, error, good, warning
-from raic.assembly.checks.indexfile import known_version
+from raic.assembly.checks.indexfile import find_damage, known_version
 from raic.assembly.checks.view import ConfiguredNode
 from raic.errors import IndexTooNew
 from raic.sizes import in_words
 
 SCANT_BYTES = 200 * 1000 * 1000
 """With less than this around the index, a busy node's log of changes may fill the disk."""
+
+
+DAMAGE_SECONDS = 10.0
+"""How long a large index is looked at."""
 
 
 async def check_index(node: ConfiguredNode) -> list[Finding]:
@@ -33,17 +39,27 @@ async def check_index(node: ConfiguredNode) -> list[Finding]:
         return [good(subject, f"version {version}: the next start brings it up to date")]
     if index.cut_short:
         return [good(subject, "the last run was cut short: the next start puts that in order")]
-    return [good(subject, _described(node))]
+    totals = index.totals
+    assert totals is not None  # it was read, or one of the above is so
+    held = f"{totals.shares} shares, {totals.slots} slots, {totals.leases} leases"
+    if node.runner is not None:
+        # Its process has it open; a long look would hold up its writing.
+        return [good(subject, f"in use: {held}")]
+    damage = await _damage(node)
+    if damage:
+        return [error(subject, f"{path} is damaged: {damage}", restore)]
+    return [good(subject, f"in order{'' if damage == '' else ', as far as was looked'}: {held}")]
 
 
-def _described(node: ConfiguredNode) -> str:
-    totals = node.index.totals
-    if totals is None:
-        return f"version {node.index.version}"
-    seen = (
-        "" if node.index.thorough or node.runner is not None else " (not all of it was looked at)"
-    )
-    return f"in order{seen}: {totals.shares} shares, {totals.slots} slots, {totals.leases} leases"
+async def _damage(node: ConfiguredNode) -> str | None:
+    """See :func:`~raic.assembly.checks.indexfile.find_damage`."""
+    clock = node.surroundings.reactor
+    end = clock.seconds() + min(DAMAGE_SECONDS, node.surroundings.seconds)
+    look = partial(find_damage, node.config.index_path, lambda: clock.seconds() < end)
+    try:
+        return await node.surroundings.ask(look)
+    except TookTooLong:
+        return None
 
 
 async def check_disk(node: ConfiguredNode) -> list[Finding]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from attrs import frozen
@@ -17,8 +17,8 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
 _VERSION_AT = 60
 _APPLICATION_AT = 68
-_STEPS = 100_000
-"""How many steps SQLite takes between two looks at the budget: some milliseconds."""
+_STEPS = 1000
+"""How many steps SQLite takes, or pages it looks at, before it is asked whether to go on."""
 
 
 @frozen
@@ -31,7 +31,6 @@ class IndexState:
     :ivar cut_short: whether a process that was killed left changes to be finished.
     :ivar epoch: None when that could not be seen.
     :ivar totals: None when that could not be seen.
-    :ivar thorough: whether every page was looked at.
     """
 
     exists: bool
@@ -40,7 +39,6 @@ class IndexState:
     cut_short: bool = False
     epoch: int | None = None
     totals: Totals | None = None
-    thorough: bool = False
 
 
 def known_version() -> int:
@@ -48,7 +46,7 @@ def known_version() -> int:
     return len(schema_scripts())
 
 
-def look_at_index(path: Path, *, running: bool, steps: int = 1000) -> IndexState:
+def look_at_index(path: Path, *, running: bool) -> IndexState:
     """Look at an index; blocks.
 
     A connection to a file whose process is gone would make files beside it, or finish what the
@@ -56,7 +54,6 @@ def look_at_index(path: Path, *, running: bool, steps: int = 1000) -> IndexState
     the log, not at all.
 
     :param running: whether a process has it open.
-    :param steps: how many times ``_STEPS`` may be spent on the thorough look.
     """
     try:
         with path.open("rb") as file:
@@ -74,7 +71,7 @@ def look_at_index(path: Path, *, running: bool, steps: int = 1000) -> IndexState
     if not running and _has_bytes(path.with_name(path.name + "-wal")):
         return IndexState(True, version=version, cut_short=True)
     try:
-        return _look_inside(path, version, running, steps)
+        return _look_inside(path, version, running)
     except sqlite3.Error as error:
         return IndexState(True, f"it cannot be used: {error}", version)
 
@@ -83,38 +80,32 @@ def _has_bytes(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _look_inside(path: Path, version: int, running: bool, steps: int) -> IndexState:
+def find_damage(path: Path, go_on: Callable[[], bool]) -> str | None:
+    """Look at every page of an index that no process has open; blocks.
+
+    :param go_on: asked now and then whether there is time left.
+    :return: what SQLite finds wrong, empty for nothing; None when there was no time to finish.
+    """
+    try:
+        with closing(_connect(path, running=False)) as connection:
+            connection.set_progress_handler(lambda: not go_on(), _STEPS)
+            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        return None if "interrupted" in str(error) else str(error)
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if said == "ok" else str(said)
+
+
+def _connect(path: Path, *, running: bool) -> sqlite3.Connection:
     mode = "mode=ro" if running else "mode=ro&immutable=1"
-    address = f"{path.absolute().as_uri()}?{mode}"
-    with closing(sqlite3.connect(address, uri=True, timeout=1.0)) as connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=1.0)
+
+
+def _look_inside(path: Path, version: int, running: bool) -> IndexState:
+    with closing(_connect(path, running=running)) as connection:
         row = connection.execute("SELECT epoch FROM meta").fetchone()
         if row is None:
             return IndexState(True, "it is half-made", version)
         totals = lookups.totals(connection.execute)
-        problem, thorough = "", False
-        if not running:  # a long look would hold up the node's own writing
-            problem, thorough = _checked(connection, steps)
-    return IndexState(True, problem, version, epoch=row[0], totals=totals, thorough=thorough)
-
-
-def _checked(connection: sqlite3.Connection, steps: int) -> tuple[str, bool]:
-    """What SQLite finds wrong, and whether it looked at everything."""
-    try:
-        with _budget(connection, steps):
-            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError as error:
-        if "interrupted" in str(error):
-            return "", False
-        raise
-    return ("" if said == "ok" else f"it is damaged: {said}"), True
-
-
-@contextmanager
-def _budget(connection: sqlite3.Connection, steps: int) -> Iterator[None]:
-    """Interrupt what takes more than so many steps."""
-    left = iter(range(steps))
-    connection.set_progress_handler(lambda: next(left, None) is None, _STEPS)
-    try:
-        yield
-    finally:
-        connection.set_progress_handler(None, 0)
+    return IndexState(True, version=version, epoch=row[0], totals=totals)
