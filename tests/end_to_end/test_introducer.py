@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -88,6 +90,49 @@ class IntroducerLifeTests(SynchronousTestCase):
         node.configure({"client": {"introducer.furl": new.furl()}})
         node.start()
         self.assert_used_through(new)
+
+    def number(self, node: RaicNode) -> int:
+        """Of the last announcement."""
+        return int((node.folder / "private" / "announcement.seqnum").read_text())
+
+    def reload(self, node: RaicNode, furl: str) -> None:
+        """Give a running node another introducer."""
+        node.configure({"client": {"introducer.furl": furl}})
+        os.kill(node.pid(), signal.SIGHUP)
+
+    def test_a_running_node_goes_over_to_an_introducer_that_moved(self) -> None:
+        old, new = self.introducer("old"), self.introducer("new")
+        node = self.node(old)
+        node.running().wait_for_output("announced the node to the introducer", 60.0)
+        number = self.number(node)
+        pid = node.pid()
+        old.stop()
+        self.reload(node, new.furl())
+        self.assert_used_through(new)
+        self.assertEqual((self.number(node), node.pid()), (number + 1, pid))
+        # One that comes back is told again, whichever file names it.
+        old.start()
+        more = f"introducers:\n  old:\n    furl: {old.furl()}\n"
+        (node.folder / "private" / "introducers.yaml").write_text(more)
+        os.kill(pid, signal.SIGHUP)
+        self.assert_used_through(old)
+        self.assertEqual((self.number(node), node.pid()), (number + 2, pid))
+
+    def test_a_mistake_in_the_new_configuration_changes_nothing(self) -> None:
+        introducer = self.introducer("only")
+        node = self.node(introducer)
+        program = node.running()
+        program.wait_for_output("announced the node to the introducer", 60.0)
+        number = self.number(node)
+        self.reload(node, "pb://nonsense")
+        program.wait_for_output("the introducers stay as they were", 60.0)
+        self.assertIn("introducer.furl", program.output())
+        path = node.folder / "private" / "introducers.yaml"
+        path.write_text("introducers: [")
+        self.reload(node, introducer.furl())
+        program.wait_for_output("private/introducers.yaml: it is not YAML", 60.0)
+        self.assertEqual(self.number(node), number)
+        self.assert_used_through(introducer)
 
     def test_every_introducer_is_told(self) -> None:
         first, second = self.introducer("first"), self.introducer("second")

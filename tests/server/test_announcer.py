@@ -26,6 +26,7 @@ from raic.server.announcer import (
     make_announcement,
     sign,
 )
+from tests.end_to_end.processes import free_port
 from tests.server.foolscap.tubs import TubTestCase
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
@@ -206,6 +207,87 @@ class PublishingTests(TubTestCase):
         announcer.announce()
         announcer.stop()
         self.assertEqual(announcer.states(), ())
+
+    async def test_an_introducer_that_moved_is_left_for_where_it_is_now(self) -> None:
+        old, new, both = Introducer(), Introducer(), Introducer()
+        kept_furl = await self.start_server(both)
+        old_tub, old_furl = self.elsewhere(old)
+        _, new_furl = self.elsewhere(new)
+        announcer = self.announcer(old_furl, kept_furl)
+        announcer.announce()
+        await self.until(lambda: old.messages and both.messages)
+        self.assertTrue(announcer.move([new_furl, kept_furl]))
+        await self.until(lambda: new.messages and len(both.messages) == 2)
+        for introducer, numbers in ((old, [1]), (new, [2]), (both, [1, 2])):
+            self.assertEqual([read(each)["seqnum"] for each in introducer.messages], numbers)
+        await self.until(lambda: not old_tub.brokers)
+        self.assertEqual(
+            [state.tub_id for state in announcer.states()], [tub_id(new_furl), tub_id(kept_furl)]
+        )
+
+    async def test_a_move_to_the_same_introducers_is_none(self) -> None:
+        introducer = Introducer()
+        furl = await self.start_server(introducer)
+        announcer = self.announcer(furl)
+        announcer.announce()
+        await self.until(lambda: introducer.messages)
+        self.assertFalse(announcer.move([furl, furl]))
+        self.assertEqual(next(self.numbers), 2)
+        announcer.stop()
+        self.assertFalse(announcer.move([]))
+
+    async def test_a_connection_that_another_introducer_uses_stays(self) -> None:
+        first, second = Introducer(), Introducer()
+        furl = await self.start_server(first)
+        other = str(self.server.registerReference(second))
+        announcer = self.announcer(furl, other)
+        announcer.announce()
+        await self.until(lambda: first.messages and second.messages)
+        self.assertTrue(announcer.move([other]))
+        await self.until(lambda: len(second.messages) == 2)
+        self.assertEqual(len(first.messages), 1)
+        self.assertTrue(self.server.brokers)
+
+    async def test_there_may_be_none_any_more_and_some_again(self) -> None:
+        introducer = Introducer()
+        furl = await self.start_server(introducer)
+        announcer = self.announcer()
+        self.assertTrue(announcer.move([furl]))
+        await self.until(lambda: introducer.messages)
+        self.assertTrue(announcer.move([]))
+        self.assertEqual(announcer.states(), ())
+        await self.until(lambda: not self.server.brokers)
+        self.assertTrue(announcer.move([furl]))
+        await self.until(lambda: len(introducer.messages) == 2)
+
+    async def test_without_a_number_nothing_changes(self) -> None:
+        def no_number() -> int:
+            raise OSError("no space left")
+
+        announcer = Announcer(self.new_client(), [], self.announcement, KEY, no_number)
+        self.assertRaises(OSError, announcer.move, [FURL])
+        self.assertEqual(announcer.states(), ())
+        self.assertRaises(OSError, announcer.move, [FURL])
+
+    async def test_one_that_has_a_new_address_is_found_there(self) -> None:
+        first, second = Introducer(), Introducer()
+        furl = await self.start_server(first)
+        announcer = self.announcer(furl)
+        announcer.announce()
+        await self.until(lambda: first.messages)
+        await self.server.stopService()
+        new_furl = await self.start_server(second)
+        self.assertEqual(tub_id(new_furl), tub_id(furl))
+        self.assertTrue(announcer.move([new_furl]))
+        await self.until(lambda: second.messages)
+        self.assertEqual(read(second.messages[0])["seqnum"], 2)
+
+    def elsewhere(self, offered: Referenceable) -> tuple[Tub, str]:
+        """A Tub with a name and a port of its own, and the FURL of what it offers."""
+        tub, port = self.new_client(), free_port()
+        tub.listenOn(f"tcp:{port}:interface=127.0.0.1")
+        tub.setLocation(f"tcp:127.0.0.1:{port}")
+        return tub, str(tub.registerReference(offered, "introducer"))
 
     async def restart_at(self, furl: str, offered: Referenceable) -> None:
         """Offer another object where the last one was."""
