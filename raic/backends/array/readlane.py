@@ -1,0 +1,194 @@
+"""One fragment's part of a stream."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from raic.backends.array.fetching import Blocks, Source, as_provider_error
+from raic.backends.tags import TAG_BYTES, TagMismatch
+from raic.errors import ObjectCorrupt, ProviderError
+from raic.interfaces import ILocalListing
+
+
+@implementer(IConsumer)
+class ReadLane:
+    """Takes the blocks of some stripes from one member, and checks them.
+
+    It holds at most ``limit`` bytes and what one write of the member's brings.
+
+    :param first: the first stripe.
+    :param last: the last one.
+    :param limit: from how many bytes on the member is to pause.
+    :param moved: called with this when there are more blocks.
+    :param failed: called once with this and an error; no more blocks come then.
+    :ivar head: the stripe of the first block that can be taken, or that comes next.
+    :ivar held: how many bytes there are.
+    :ivar late: whether another one was asked because this one held up the others.
+    :ivar is_known: whether it was noted how long the first block took.
+    :ivar since: when the last block came, or the first was asked for.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        where: Blocks,
+        first: int,
+        last: int,
+        limit: int,
+        clock: IReactorTime,
+        moved: Callable[[ReadLane], None],
+        failed: Callable[[ReadLane, ProviderError], None],
+    ) -> None:
+        self.source = source
+        self.number = source.number
+        self.member = source.members[0]
+        self.first = self.head = first
+        self.last = last
+        self.held = 0
+        self.late = False
+        self.is_known = False
+        self.began = self.since = clock.seconds()
+        self.patience = 0.0
+        self._blocks: deque[memoryview] = deque()
+        self._where = where
+        self._limit = limit
+        self._clock = clock
+        self._moved = moved
+        self._failed = failed
+        self._next = first  # the stripe whose block comes next
+        self._carry: list[bytes] = []
+        self._carried = 0
+        self._awaited = self._length(first)
+        self._producer: IPushProducer | None = None
+        self._paused = False
+        self._closed = False
+        self._streaming: Deferred[int] | None = None
+
+    def start(self) -> None:
+        """Ask the member."""
+        offset, length = self._where.stored(self.first, self.last)
+        stream = self.member.provider.stream_object
+        streaming = maybeDeferred(stream, self.source.key, offset, length, self)
+        self._streaming = streaming
+        streaming.addCallbacks(self._ended, self._broke)
+
+    def close(self) -> None:
+        """Want no more."""
+        self._closed = True
+        self._blocks.clear()
+        self._carry.clear()
+        self.held = 0
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+        elif self._streaming is not None and not ILocalListing.providedBy(self.member.provider):
+            self._streaming.cancel()
+
+    def covers(self, stripe: int) -> bool:
+        """Whether this has a block of a stripe, or expects one."""
+        return self.head <= stripe <= self.last
+
+    def has(self, stripe: int) -> bool:
+        """Whether the block of a stripe can be taken."""
+        return self.head == stripe and bool(self._blocks)
+
+    def take(self) -> memoryview:
+        """The next block; the member goes on when half of the room is free."""
+        block = self._blocks.popleft()
+        self.head += 1
+        self.held -= len(block) + TAG_BYTES
+        if self._paused and 2 * self.held <= self._limit:
+            self._paused = False
+            if self._producer is not None:
+                self._producer.resumeProducing()
+        return block
+
+    def skip_to(self, stripe: int) -> None:
+        """Drop blocks of stripes that are over."""
+        while self._blocks and self.head < stripe:
+            self.take()
+
+    # As the member's consumer
+
+    def registerProducer(self, given: IProducer, streaming: bool) -> None:
+        """See ``IConsumer``."""
+        producer = cast(IPushProducer, given)
+        if self._closed:
+            producer.stopProducing()
+        else:
+            self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        """See ``IConsumer``."""
+        self._producer = None
+
+    def write(self, data: bytes) -> None:
+        """See ``IConsumer``."""
+        if self._closed:
+            return
+        before = self._next
+        try:
+            self._cut(memoryview(data))
+        except TagMismatch as mismatch:
+            self._is_wrong(str(mismatch))
+            return
+        if not self._paused and self.held >= self._limit and self._producer is not None:
+            self._paused = True
+            self._producer.pauseProducing()
+        if self._next > before:
+            self._moved(self)
+
+    def _length(self, stripe: int) -> int:
+        return self._where.code.block_length(stripe, self._where.length) + TAG_BYTES
+
+    def _cut(self, data: memoryview) -> None:
+        """Check what blocks are whole, and keep the rest."""
+        while self._next <= self.last and len(data) >= self._awaited:
+            stored = data[: self._awaited]
+            data = data[self._awaited :]
+            if self._carry:
+                stored = memoryview(b"".join((*self._carry, stored)))
+                self.held -= self._carried
+                self._carry.clear()
+                self._carried = 0
+            self._blocks.append(self.source.tags.checked(self._next, stored))
+            self.held += len(stored)
+            self._next += 1
+            self.since = self._clock.seconds()
+            if self._next <= self.last:
+                self._awaited = self._length(self._next)
+        if self._next <= self.last and len(data):
+            self._carry.append(bytes(data))  # a view would keep all of it alive
+            self._carried += len(data)
+            self._awaited -= len(data)
+            self.held += len(data)
+
+    def _ended(self, _: int) -> None:
+        if not self._closed and self._next <= self.last:
+            self._is_wrong(f"stripe {self._next} is cut short")
+
+    def _broke(self, failure: Failure) -> None:
+        if not self._closed and self._next <= self.last:
+            self._fail(as_provider_error(self.member.name, failure))
+
+    def _is_wrong(self, what: str) -> None:
+        detail = f"{self.source.key}: {what}"
+        self._fail(ObjectCorrupt(self.member.name, "stream_object", detail))
+
+    def _fail(self, error: ProviderError) -> None:
+        """Let go of the member; what was checked before can still be taken."""
+        self.last = self._next - 1
+        self._carry.clear()
+        self.held -= self._carried
+        self._carried = 0
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+        self._failed(self, error)
