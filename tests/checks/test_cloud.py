@@ -181,7 +181,7 @@ class Scripted(CloudCase):
             self.wrong("list", error(403, code))
             report = await self.check()
             told = [each for each in report.findings if each.level is Level.ERROR]
-            self.assertEqual([each.subject for each in told], ["credentials"])
+            self.assertEqual([each.subject for each in told], ["sign-in"])
             self.assertIn("raic credentials set cloud", told[0].remedy)
             self.assertNotIn("hunter2", f"{report}")
 

@@ -94,7 +94,7 @@ def _refused(problem: ProviderError, place: str) -> list[Finding]:
     if "clock" in remedy:
         return [reached, error("clock", f"the service refuses this machine's: {detail}", remedy)]
     if "credentials set" in remedy:
-        return [reached, error("credentials", f"the service refuses them: {detail}", remedy)]
+        return [reached, error("sign-in", f"the service refuses the credentials: {detail}", remedy)]
     request = detail.partition(":")[0]
     for number, (right, called) in enumerate(_RIGHTS):
         if called.match(request):
