@@ -108,6 +108,7 @@ class Certifier:
         self._options = options
         self._progress = progress
         self._interrupted = False
+        self._cleaning = False
         self._making: Deferred[Finding] | None = None
         self._rows: list[Row] = []
         self._figures: dict[str, float] = {}
@@ -138,6 +139,8 @@ class Certifier:
 
     def interrupt(self) -> None:
         """Make no more checks, and end the present one: only clean up."""
+        if self._cleaning:
+            return
         self._interrupted = True
         if self._making is not None:
             self._making.cancel()
@@ -164,6 +167,7 @@ class Certifier:
             if self._interrupted:
                 break
             await self._check(check.name, check.make(self._bench), check.seconds(self._bench))
+        self._cleaning = True
         await self._check(CLEANED, self._emptied(), self._options.settle_seconds)
 
     async def _check(
@@ -179,10 +183,9 @@ class Certifier:
         late = Finding(Result.FAIL, f"it had not ended after {allowed:.0f} s", _LATE)
         work = Deferred.fromCoroutine(making).addErrback(_failed)
         outcome = bounded(work, allowed, self._clock, late)
-        self._making = None if name == CLEANED else outcome
+        self._making = outcome
         finding = await outcome
-        self._making = None
-        if self._interrupted and name != CLEANED:
+        if self._interrupted and not self._cleaning:
             return False  # of what was interrupted nothing can be said
         self._figures.update(finding.figures)
         taken = max(0.0, self._clock.seconds() - began)
