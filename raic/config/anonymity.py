@@ -56,11 +56,14 @@ def _complete(checked: Checked, section: str, switch: str, needed: Sequence[str]
     return not missing
 
 
-def check_privacy(checked: Checked, introducers: Sequence[str]) -> None:
-    """Refuse what would reveal an IP address that may not be revealed."""
+def check_privacy(checked: Checked, hints: Sequence[str], introducers: Sequence[str]) -> None:
+    """Refuse what would reveal an IP address that may not be revealed.
+
+    :param hints: of ``[node] tub.location``, where that counts.
+    """
     if checked.get("node", "reveal-IP-address"):
         return
-    if any(not hint.startswith(("tor:", "i2p:")) for hint in checked.get("node", "tub.location")):
+    if any(not hint.startswith(("tor:", "i2p:")) for hint in hints):
         checked.refuse(
             "node", "tub.location", "reveal-IP-address = false allows tor: and i2p: hints alone"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from raic.config.arrays import array_settings
@@ -16,8 +16,8 @@ DEFAULT_PROVIDER = "disk"
 
 _PROVIDER = "provider:"
 _ARRAY = "array:"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_FORM = "in lower-case letters, digits, '-' and '_'"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME_FORM = "in lower-case letters, digits, '-' and '_'"
 
 
 def read_providers(checked: Checked, node_directory: Path) -> Mapping[str, ProviderSettings]:
@@ -28,8 +28,8 @@ def read_providers(checked: Checked, node_directory: Path) -> Mapping[str, Provi
     sections = [name for name in checked.text.sections if name.startswith(_PROVIDER)]
     names = [section.removeprefix(_PROVIDER) for section in sections]
     for section, name in zip(sections, names, strict=True):
-        if not _NAME.fullmatch(name):
-            checked.refuse(section, "type", f"write the provider's name {_FORM}")
+        if not NAME.fullmatch(name):
+            checked.refuse(section, "type", f"write the provider's name {NAME_FORM}")
     if checked.get("storage", "backend") == _PROVIDER + DEFAULT_PROVIDER:
         names = list(dict.fromkeys([*names, DEFAULT_PROVIDER]))
     return {name: _provider(checked, name, node_directory) for name in names}
@@ -38,34 +38,37 @@ def read_providers(checked: Checked, node_directory: Path) -> Mapping[str, Provi
 def read_backend(checked: Checked, providers: Mapping[str, ProviderSettings]) -> Backend | None:
     """What ``[storage] backend`` names; None, and noted, when that cannot be used."""
     backend = checked.get("storage", "backend")
-    kind, _, name = backend.partition(":")
-    if kind not in ("provider", "array") or not _NAME.fullmatch(name):
-        checked.refuse("storage", "backend", f"write provider:NAME or array:NAME, the name {_FORM}")
-        return None
-    arrays = {
-        section.removeprefix(_ARRAY): array_settings(checked, section, providers)
-        for section in checked.text.sections
-        if section.startswith(_ARRAY)
-    }
-    known: Mapping[str, Backend | None] = arrays if kind == "array" else providers
     if not _is_meant(checked, backend):
         return None
-    found = known[name]
-    if found is not None:
-        _mention_unused(checked, found, providers)
-    return found
+    return find_backend(checked, "storage", backend, providers)
+
+
+def find_backend(
+    checked: Checked, section: str, backend: str, providers: Mapping[str, ProviderSettings]
+) -> Backend | None:
+    """What the key ``backend`` of a section names; None, and noted, when that cannot be used."""
+    kind, _, name = backend.partition(":")
+    if kind not in ("provider", "array") or not NAME.fullmatch(name):
+        checked.refuse(
+            section, "backend", f"write provider:NAME or array:NAME, the name {NAME_FORM}"
+        )
+        return None
+    if kind == "provider" and name in providers:
+        return providers[name]
+    if kind == "array" and backend in checked.text.sections:
+        return array_settings(checked, backend, providers)
+    checked.refuse(section, "backend", f"there is no section [{backend}]: add it")
+    return None
 
 
 def _is_meant(checked: Checked, backend: str) -> bool:
-    """Whether the section is there, or its absence can only mean the folder beside the file."""
-    if backend in checked.text.sections:
+    """Whether a backend without a section can only be the folder beside the file."""
+    if backend != _PROVIDER + DEFAULT_PROVIDER or backend in checked.text.sections:
         return True
     others = [name for name in checked.text.sections if name.startswith((_PROVIDER, _ARRAY))]
-    if backend != _PROVIDER + DEFAULT_PROVIDER:
-        checked.refuse("storage", "backend", f"there is no section [{backend}]: add it")
-    elif others:
+    if others:
         checked.refuse("storage", "backend", f"write which one is meant, such as {others[0]}")
-    return not others and backend == _PROVIDER + DEFAULT_PROVIDER
+    return not others
 
 
 def _provider(checked: Checked, name: str, node_directory: Path) -> ProviderSettings:
@@ -90,12 +93,13 @@ def _folder(checked: Checked, section: str) -> Path:
     return Path(checked.get(section, "path")).expanduser()
 
 
-def _mention_unused(
-    checked: Checked, backend: Backend, providers: Mapping[str, ProviderSettings]
+def mention_unused(
+    checked: Checked, backends: Sequence[Backend], providers: Mapping[str, ProviderSettings]
 ) -> None:
-    used = {member.name for member in backend.members}
+    """Note which providers hold nothing."""
+    used = {member.name for backend in backends for member in backend.members}
     checked.notices.extend(
-        f"[{_PROVIDER}{name}]: nothing is stored there: [storage] backend does not lead to it"
+        f"[{_PROVIDER}{name}]: nothing is stored there: no backend leads to it"
         for name in providers
         if name not in used
     )

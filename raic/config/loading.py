@@ -7,35 +7,67 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from raic.config.anonymity import check_privacy, i2p_settings, onion_settings
-from raic.config.backends import read_backend, read_providers
+from raic.config.backends import mention_unused, read_backend, read_providers
 from raic.config.checking import Checked, check_text
 from raic.config.introducers import read_introducers
 from raic.config.model import Config, NodeSettings, StorageSettings
+from raic.config.servers import FOLDER, read_servers, server_directory
 from raic.errors import ConfigurationError
 
 CONFIG_NAME = "raic.cfg"
+
+_STORAGE = (
+    "reserved_space",
+    "readonly",
+    "readonly_mutable",
+    "force_foolscap",
+    "max_mutable_message",
+    "upload_memory",
+    "body_memory",
+    "max_connections",
+)
 
 
 def load_config(node_directory: Path) -> Config:
     """Read and check the configuration of a node directory.
 
+    :param node_directory: of a node, or of one of its servers, ``NODEDIR/servers/NAME``.
+    :raises ConfigurationError: it has mistakes, all of them listed, or cannot be read, or is of
+        several servers.
+    """
+    main, server = _split(node_directory)
+    configs = parse_servers(main, _read(main / CONFIG_NAME))
+    for config in configs:
+        if config.node_directory == node_directory:
+            return config
+    places = ", ".join(str(config.node_directory) for config in configs)
+    if server:
+        raise ConfigurationError([f"{main / CONFIG_NAME} has no [server:{server}]: use {places}"])
+    raise ConfigurationError([f"{main} has several servers: name one of {places}"])
+
+
+def load_servers(node_directory: Path) -> tuple[Config, ...]:
+    """The configurations of all servers of a node directory: one, unless it says otherwise.
+
     :raises ConfigurationError: it has mistakes, all of them listed, or cannot be read.
     """
-    path = node_directory / CONFIG_NAME
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            [f"{path} cannot be read ({error.strerror}): make a node with 'raic create-node'"]
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError([f"{path} is not UTF-8: byte {error.start} is wrong"]) from None
-    return parse_config(node_directory, text)
+    return parse_servers(node_directory, _read(node_directory / CONFIG_NAME))
 
 
 def parse_config(node_directory: Path, text: str) -> Config:
-    """Check a configuration's text.
+    """Check the text of a configuration of a single server.
+
+    :raises ConfigurationError: it has mistakes, all of them listed.
+    """
+    (config,) = parse_servers(node_directory, text)
+    return config
+
+
+def parse_servers(node_directory: Path, text: str) -> tuple[Config, ...]:
+    """Check a configuration's text; see :func:`load_servers`.
 
     :raises ConfigurationError: it has mistakes, all of them listed.
     """
@@ -44,46 +76,68 @@ def parse_config(node_directory: Path, text: str) -> Config:
     _check_expiry(checked)
     _check_memory(checked)
     providers = read_providers(checked, node_directory)
-    backend = read_backend(checked, providers)
+    node = _node(checked)
+    servers = read_servers(checked, providers, node)
+    backend = None if servers else read_backend(checked, providers)
     certificates = _certificates(checked, node_directory)
     onion, i2p = onion_settings(checked, node_directory), i2p_settings(checked, node_directory)
     introducers = _introducers(checked, node_directory)
-    check_privacy(checked, introducers)
+    check_privacy(checked, () if servers else node.hints, introducers)
     checked.raise_problems()
-    assert backend is not None, "its absence was noted as a problem"
-    return Config(
+    backends = [server.backend for server in servers] + ([] if backend is None else [backend])
+    mention_unused(checked, backends, providers)
+    first = Config(
         node_directory=node_directory,
-        node=NodeSettings(
-            nickname=checked.get("node", "nickname"),
-            ports=checked.get("node", "tub.port"),
-            hints=checked.get("node", "tub.location"),
-            web_port=checked.get("node", "web.port"),
-            keepalive=checked.get("node", "timeout.keepalive"),
-            disconnect=checked.get("node", "timeout.disconnect"),
-            log_level=checked.get("node", "log_level"),
-        ),
-        storage=StorageSettings(
-            **{
-                name: checked.get("storage", name)
-                for name in (
-                    "reserved_space",
-                    "readonly",
-                    "readonly_mutable",
-                    "force_foolscap",
-                    "max_mutable_message",
-                    "upload_memory",
-                    "body_memory",
-                    "max_connections",
-                )
-            }
-        ),
-        backend=backend,
+        node=node,
+        storage=StorageSettings(**{name: checked.get("storage", name) for name in _STORAGE}),
+        backend=backends[0],
         providers=providers,
         onion=onion,
         i2p=i2p,
         introducers=introducers,
         certificates=certificates,
         notices=tuple(checked.notices),
+    )
+    if backend is not None:
+        return (first,)
+    return tuple(
+        evolve(
+            first,
+            node_directory=server_directory(node_directory, server.name),
+            node=server.node,
+            backend=server.backend,
+        )
+        for server in servers
+    )
+
+
+def _split(directory: Path) -> tuple[Path, str]:
+    """The directory of ``raic.cfg``, and which of its servers is meant; empty for the only one."""
+    if directory.parent.name == FOLDER and not (directory / CONFIG_NAME).exists():
+        return directory.parent.parent, directory.name
+    return directory, ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            [f"{path} cannot be read ({error.strerror}): make a node with 'raic create-node'"]
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError([f"{path} is not UTF-8: byte {error.start} is wrong"]) from None
+
+
+def _node(checked: Checked) -> NodeSettings:
+    return NodeSettings(
+        nickname=checked.get("node", "nickname"),
+        ports=checked.get("node", "tub.port"),
+        hints=checked.get("node", "tub.location"),
+        web_port=checked.get("node", "web.port"),
+        keepalive=checked.get("node", "timeout.keepalive"),
+        disconnect=checked.get("node", "timeout.disconnect"),
+        log_level=checked.get("node", "log_level"),
     )
 
 

@@ -8,6 +8,7 @@ from raic.config.key import ANY, Key
 from raic.config.key import ours as _ours
 from raic.config.key import refused as _refused
 from raic.config.providerkeys import PROVIDER
+from raic.config.serverkeys import SERVER
 
 __all__ = ["ANY", "SCHEMA", "Key", "keys_of", "matches"]
 
@@ -331,7 +332,7 @@ OTHERS = (
     ),
 )
 
-SCHEMA: tuple[Key, ...] = (*NODE, *STORAGE, *PROVIDER, *ARRAY, *OTHERS)
+SCHEMA: tuple[Key, ...] = (*NODE, *STORAGE, *PROVIDER, *ARRAY, *SERVER, *OTHERS)
 
 
 def matches(pattern: str, name: str) -> bool:
