@@ -60,15 +60,20 @@ class ProviderModel(RuleBasedStateMachine):
         self.provider_age = 0
         result(self.provider.start())
 
+    def is_taken(self, key: str, data: bytes) -> bool:
+        return self.model.get(key, data) != data
+
     def teardown(self) -> None:
         result(self.provider.stop())
 
     @rule(target=names, key=st.one_of(keys(), long_keys()))
     def name(self, key: str) -> str:
-        return key
+        return self.maker.usable(key)
 
     @rule(key=names, data=contents())
     def put(self, key: str, data: bytes) -> None:
+        if self.is_taken(key, data) and not self.maker.knows_taken_keys:
+            return
         answer = self.provider.put_object(key, data)
         if self.model.setdefault(key, data) == data:
             assert result(answer).size == len(data)
@@ -83,6 +88,9 @@ class ProviderModel(RuleBasedStateMachine):
 
     @rule(begun=consumes(uploads))
     def finish(self, begun: Begun) -> None:
+        if self.is_taken(begun.key, begun.data) and not self.maker.knows_taken_keys:
+            result(begun.upload.abort())
+            return
         writing = begun.upload.write(begun.rest)
         if begun.provider_age != self.provider_age:
             _CASE.failureResultOf(writing, StorageUnusable)
@@ -143,10 +151,15 @@ class ProviderModel(RuleBasedStateMachine):
 class ModelContract(Synchronous):
     """Mix this into a ``ProviderContract`` of a provider that answers at once."""
 
+    knows_taken_keys: bool
+
     def make_provider(self) -> IStorageProvider:
         raise NotImplementedError
 
     def restarted(self, provider: IStorageProvider) -> IStorageProvider:
+        raise NotImplementedError
+
+    def usable(self, key: str) -> str:
         raise NotImplementedError
 
     def test_behaves_like_a_dictionary(self) -> None:

@@ -1,0 +1,136 @@
+"""One fragment of an upload on its way to its member."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
+
+from raic.backends.array.unwritten import translated
+from raic.errors import OutcomeUnknown, ProviderError
+from raic.interfaces import IObjectUpload
+from raic.values import Stored
+
+MAX_WRITE_BYTES = 1024 * 1024
+"""The most that an upload of a member is given at once."""
+
+
+class Lane:
+    """Hands pieces on, one request at a time, and keeps those that wait.
+
+    :param changed: called whenever it took a piece off the queue, failed, or was stored.
+    :ivar error: why it never will be stored; None while it may be.
+    :ivar stored: whether it is.
+    :ivar finishing: whether the member was asked to make it visible, and has not said that it
+        never will be.
+    :ivar waiting_bytes: what it keeps.
+    """
+
+    def __init__(
+        self, member: str, upload: IObjectUpload, room: int, changed: Callable[[Lane], None]
+    ) -> None:
+        self.member = member
+        self.error: ProviderError | None = None
+        self.stored = False
+        self.finishing = False
+        self.waiting_bytes = 0
+        self._upload = upload
+        self._room = room
+        self._changed = changed
+        self._queue: deque[bytes] = deque()
+        self._busy = False
+        self._pumping = False
+        self._ending = False
+        self._aborting: Deferred[None] | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it may be given more."""
+        return self.waiting_bytes <= self._room
+
+    def push(self, piece: bytes) -> None:
+        """Add bytes to the fragment."""
+        if piece and self.error is None:
+            self._queue.append(piece)
+            self.waiting_bytes += len(piece)
+            self._pump()
+
+    def finish(self) -> None:
+        """No more will come."""
+        self._ending = True
+        self._pump()
+
+    def drop(self, error: ProviderError) -> None:
+        """Give up."""
+        if self.error is None and not self.stored:
+            self._fail(error)
+
+    def abort(self) -> Deferred[None]:
+        """Have the member discard what was sent, unless it is stored already.
+
+        A ``finish`` under way then ends in one way or the other, and soon.
+
+        :return: fires when that is done; never fails.
+        """
+        if self._aborting is None:
+            self._aborting = maybeDeferred(self._upload.abort).addErrback(lambda _: None)
+        done: Deferred[None] = Deferred()
+        self._aborting.addCallback(done.callback)
+        return done
+
+    def _pump(self) -> None:
+        """Begin the next requests, in a loop: they may be done at once."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while not self._busy and self.error is None and self._queue:
+                self._busy = True
+                piece = self._take()
+                writing = maybeDeferred(self._upload.write, piece)
+                writing.addCallbacks(self._written, self._failed, callbackArgs=(len(piece),))
+        finally:
+            self._pumping = False
+        if self._ending and not self._busy and self.error is None:
+            self._busy = self.finishing = True
+            maybeDeferred(self._upload.finish).addCallbacks(self._finished, self._failed)
+
+    def _take(self) -> bytes:
+        """What goes into the next request."""
+        piece = self._queue.popleft()
+        if not self._queue or len(piece) + len(self._queue[0]) > MAX_WRITE_BYTES:
+            return piece
+        pieces = [piece]
+        size = len(piece)
+        while self._queue and size + len(self._queue[0]) <= MAX_WRITE_BYTES:
+            pieces.append(self._queue.popleft())
+            size += len(pieces[-1])
+        return b"".join(pieces)
+
+    def _written(self, _: None, size: int) -> None:
+        self._busy = False
+        if self.error is None:
+            self.waiting_bytes -= size
+            self._pump()
+            self._changed(self)
+
+    def _finished(self, _: Stored) -> None:
+        if self.error is None:
+            self.stored = True
+            self._changed(self)
+
+    def _failed(self, failure: Failure) -> None:
+        self._busy = False
+        error = translated(self.member, "finish" if self.finishing else "write", failure)
+        if not isinstance(error, OutcomeUnknown):
+            self.finishing = False
+        if self.error is None:
+            self._fail(error)
+
+    def _fail(self, error: ProviderError) -> None:
+        self.error = error
+        self._queue.clear()
+        self.waiting_bytes = 0
+        self._changed(self)

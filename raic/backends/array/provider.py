@@ -1,0 +1,303 @@
+"""A provider that spreads each object over several others, enough of which suffice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import alsoProvides, implementer
+
+from raic.backends.array.clearing import clear_members
+from raic.backends.array.code import Code
+from raic.backends.array.deleting import Deletion
+from raic.backends.array.health import HealthBook
+from raic.backends.array.leftovers import Leftovers
+from raic.backends.array.lengths import Lengths, members_of, unknown_length
+from raic.backends.array.listing import PAGE_OBJECTS, Listing
+from raic.backends.array.members import Member, Placement
+from raic.backends.array.plan import WriteTools, buffer_size
+from raic.backends.array.reading import FragmentReader
+from raic.backends.array.settings import ArraySettings
+from raic.backends.array.space import space_of
+from raic.backends.array.starting import Starter
+from raic.backends.array.stragglers import Stragglers
+from raic.backends.array.writing import ArrayWriter
+from raic.backends.keys import check_key, check_range
+from raic.deferreds import async_to_deferred
+from raic.errors import ObjectNotFound, ProviderError, StorageUnusable
+from raic.fragmentkeys import MAX_NUMBER, MAX_OBJECT_KEY_CHARACTERS, escaped, parse_fragment_key
+from raic.interfaces import (
+    IFragmentLedger,
+    IInterruptedUploads,
+    ILocalListing,
+    IObjectUpload,
+    IStorageProvider,
+)
+from raic.values import ObjectPage, Placed, Space, Stored
+
+_DEFAULT = ArraySettings()
+
+
+@implementer(IStorageProvider)
+class ArrayProvider:
+    """Stores of each object one fragment with each member; ``code.needed`` of them suffice.
+
+    Keys, with each ``-`` counted twice, have at most 450 characters; those that are a fragment's
+    are refused, except by ``delete_objects``, which deletes just the fragment.  That a key already
+    names other bytes is noticed only when they are as many: a fragment's key tells the length.
+
+    It provides ``ILocalListing`` when all members do, and ``IInterruptedUploads`` when one does.
+
+    :param name: the array's in the configuration.
+    :param members: in the order in which fragments are numbered when the array is new; later the
+        ledger says who has which.
+    :param happy: how many members must have stored an object before it is acknowledged.
+    :param array_key: 32 secret bytes, with which fragments are tagged.
+    :param former_codes: other codes with which objects were written that may still be there.
+    :param length_of: an object's length, if its key tells it; others must be listed to be read.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        members: Sequence[Member],
+        code: Code,
+        happy: int,
+        array_key: bytes,
+        ledger: IFragmentLedger,
+        clock: IReactorTime,
+        settings: ArraySettings = _DEFAULT,
+        *,
+        former_codes: Sequence[Code] = (),
+        length_of: Callable[[str], int | None] = unknown_length,
+    ) -> None:
+        _check(members, code, happy)
+        self.name = name
+        self._members = tuple(members)
+        self._code = code
+        self._codes = (code, *(former for former in former_codes if former != code))
+        self._happy = happy
+        self._ledger = ledger
+        self._clock = clock
+        self._settings = settings
+        self._length_of = length_of
+        self._placement = Placement.initial(members)
+        self._started = False
+        self._starter: Starter | None = None
+        self._stragglers = Stragglers(name, ledger, clock, settings)
+        self._leftovers = Leftovers(name, ledger, clock, settings.request_seconds)
+        lengths = Lengths(name, code, self.placement, length_of)
+        self._lengths = lengths
+        self._reader = FragmentReader(
+            name, self.placement, lengths, array_key, ledger, clock, settings
+        )
+        self._writer = ArrayWriter(
+            WriteTools(
+                name=name,
+                code=code,
+                happy=happy,
+                array_key=array_key,
+                placement=self.placement,
+                clock=clock,
+                settings=settings,
+                lengths=lengths,
+                stragglers=self._stragglers,
+                leftovers=self._leftovers,
+            )
+        )
+        self._take_abilities()
+
+    # What belongs to an array alone
+
+    @property
+    def health(self) -> HealthBook:
+        """How the members are doing."""
+        return self._reader.health
+
+    def placement(self) -> Placement:
+        """Which members have which fragments."""
+        return self._placement
+
+    def place(self, placement: Placement) -> Deferred[None]:
+        """Have new fragments go, and all be looked for, where this says.
+
+        :return: fires when it is durable and in force.
+        """
+
+        def placed(_: None) -> None:
+            self._placement = placement
+
+        return self._ledger.set_placement(placement.rows()).addCallback(placed)
+
+    def missing_members(self) -> dict[str, ProviderError]:
+        """Why members could not be started yet, by name."""
+        return {} if self._starter is None else self._starter.errors
+
+    # As a provider
+
+    @async_to_deferred
+    async def start(self) -> None:
+        """See :class:`raic.interfaces.IStorageProvider`.
+
+        Fires when all members have started or failed to, or a little after ``needed`` have; those
+        that did not are started again in the background.  May fail with an ``IndexFailure``.
+        """
+        rows = await self._ledger.get_placement()
+        if rows:
+            self._placement = self._placed(rows)
+        else:
+            await self._ledger.set_placement(self._placement.rows())
+        self._starter = Starter(
+            self.name, self._members, self._code.needed, self._clock, self._settings
+        )
+        await self._starter.start()
+        self._started = True
+
+    def stop(self) -> Deferred[None]:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        self._started = False
+        if self._starter is not None:
+            self._starter.stop()
+        self._stragglers.stop()
+        self._reader.stop()
+        aborting = gatherResults(self._writer.stop())
+        return aborting.addCallback(self._stop_members)
+
+    def buffer_size(self, size: int) -> int:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        return buffer_size(self._code, self._placement, self._settings, size)
+
+    def open_upload(self, key: str, size: int) -> IObjectUpload:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        _check_object_key(key)
+        check_range(0, size)
+        upload = self._writer.open_upload(key, size)
+        if not self._started:
+            upload.refuse(self._unusable("open_upload"))
+        return upload
+
+    def put_object(self, key: str, data: bytes) -> Deferred[Stored]:
+        """See :class:`raic.interfaces.IStorageProvider`.
+
+        An object that was acknowledged must not be put again: if that fails, parts of it go.
+        """
+        _check_object_key(key)
+        if not self._started:
+            return fail(self._unusable("put_object"))
+        return self._writer.put_object(key, data)
+
+    def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        refusal = self._refusal("get_object", key, offset, length)
+        if refusal is not None:
+            return fail(refusal)
+        return self._reader.get_object(key, offset, length)
+
+    def stream_object(
+        self, key: str, offset: int, length: int, consumer: IConsumer
+    ) -> Deferred[int]:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        refusal = self._refusal("stream_object", key, offset, length)
+        if refusal is not None:
+            return fail(refusal)
+        return self._reader.stream_object(key, offset, length, consumer)
+
+    def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
+        """See :class:`raic.interfaces.IStorageProvider`.
+
+        Complete while fewer than ``happy`` members are away; fails when more are, or when fewer
+        than ``needed`` are left.  Shows an object of which there is any fragment.
+        """
+        if not self._started:
+            return fail(self._unusable("list_objects"))
+        members = {member.name: member for member in members_of(self._placement)}
+        listing = Listing(
+            self.name, members, self._code.needed, self._happy, self._leftovers.is_hidden
+        )
+        return listing.page(prefix, token, PAGE_OBJECTS)
+
+    def delete_objects(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
+        """See :class:`raic.interfaces.IStorageProvider`.
+
+        A key counts as deleted when all members that could have a fragment have confirmed it.
+        """
+        for key in keys:
+            check_key(key)
+        if not self._started:
+            return fail(self._unusable("delete_objects"))
+        deletion = Deletion(self.name, self._placement, self._codes, self._ledger, self._length_of)
+        for key in keys:
+            self._lengths.forget(key)
+        return deletion.run(keys)
+
+    def get_space(self) -> Deferred[Space]:
+        """See :class:`raic.interfaces.IStorageProvider`.
+
+        An object needs room with ``happy`` members, so what is available is told by that of the
+        ``happy`` that have the most, ``needed`` times; none while fewer can be asked.
+        """
+        if not self._started:
+            return fail(self._unusable("get_space"))
+        members = members_of(self._placement)
+        return space_of(self.name, members, self._code.needed, self._happy)
+
+    def clear_interrupted_uploads(self, prefix: str) -> Deferred[int]:
+        """See :class:`raic.interfaces.IInterruptedUploads`; of the members that can be asked."""
+        return clear_members(self.name, self._members, prefix)
+
+    def _take_abilities(self) -> None:
+        providers = [member.provider for member in self._members]
+        if all(ILocalListing.providedBy(provider) for provider in providers):
+            alsoProvides(self, ILocalListing)
+        if any(IInterruptedUploads.providedBy(provider) for provider in providers):
+            alsoProvides(self, IInterruptedUploads)
+
+    def _placed(self, rows: Collection[Placed]) -> Placement:
+        try:
+            return Placement.of(rows, self._members)
+        except KeyError as unknown:
+            raise StorageUnusable(
+                self.name,
+                "start",
+                f"there are fragments on {unknown}, which is not one of the array's providers",
+                "name it in raic.cfg again, and replace or drain it with raic array",
+            ) from None
+
+    def _refusal(self, operation: str, key: str, offset: int, length: int) -> ProviderError | None:
+        _check_object_key(key)
+        check_range(offset, length)
+        if not self._started:
+            return self._unusable(operation)
+        if self._leftovers.is_hidden(key):
+            return ObjectNotFound(self.name, operation, f"{key} was never stored")
+        return None
+
+    def _unusable(self, operation: str) -> StorageUnusable:
+        return StorageUnusable(self.name, operation, "the provider is not started")
+
+    def _stop_members(self, _: object) -> Deferred[None]:
+        stopping = [
+            maybeDeferred(member.provider.stop).addErrback(_ignored) for member in self._members
+        ]
+        return gatherResults(stopping).addCallback(lambda _: None)
+
+
+def _ignored(_: Failure) -> None:
+    """Stopping never fails."""
+
+
+def _check(members: Sequence[Member], code: Code, happy: int) -> None:
+    if len({member.name for member in members}) != len(members) or len(members) > MAX_NUMBER + 1:
+        raise ValueError("an array has at most 256 members, all with names of their own")
+    if not code.needed <= happy <= len(members):
+        raise ValueError(f"needed {code.needed} <= happy {happy} <= {len(members)} does not hold")
+
+
+def _check_object_key(key: str) -> None:
+    check_key(key)
+    if len(escaped(key)) > MAX_OBJECT_KEY_CHARACTERS:
+        raise ValueError(f"{key!r} is too long for an array")
+    if parse_fragment_key(key) is not None:
+        raise ValueError(f"{key!r} is the key of a fragment")

@@ -1,0 +1,67 @@
+"""Writing objects to all members of an array at once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
+
+from raic.backends.array.acknowledging import Acknowledgement
+from raic.backends.array.plan import WritePlan, WriteTools
+from raic.backends.array.unwritten import translated
+from raic.backends.array.upload import ArrayUpload
+from raic.errors import ProviderError
+from raic.values import Stored
+
+
+class ArrayWriter:
+    """Writes; see :class:`raic.interfaces.IStorageProvider` for what its methods promise.
+
+    An object that was acknowledged must not be put again: if that fails, parts of it are deleted.
+    """
+
+    def __init__(self, tools: WriteTools) -> None:
+        self._tools = tools
+        self._uploads: set[ArrayUpload] = set()
+
+    def open_upload(self, key: str, size: int) -> ArrayUpload:
+        """Begin an object of exactly ``size`` bytes."""
+        upload = ArrayUpload(self._tools, key, size, self._uploads.discard)
+        self._uploads.add(upload)
+        return upload
+
+    def put_object(self, key: str, data: bytes) -> Deferred[Stored]:
+        """Store a small object, in one request to each member."""
+        cleaning = self._tools.leftovers.gone(key)
+        if cleaning is not None:
+            return cleaning.addCallback(lambda _: self.put_object(key, data))
+        plan = WritePlan(self._tools, key, len(data))
+        pieces = plan.encoder().add(data, plan.homes.keys())
+        waiting = plan.acknowledgement(lambda: None, plan.late)
+        for number, home in plan.homes.items():
+            refusal = plan.refusal(number, "put_object")
+            if refusal is not None:
+                waiting.fail(number, refusal)
+                continue
+            putting = maybeDeferred(home.provider.put_object, plan.keys[number], pieces[number])
+            putting.addCallbacks(
+                lambda _, number=number: waiting.succeed(number),
+                partial(_failed, plan, waiting, number),
+            )
+        return waiting.wait().addCallback(_outcome, plan, waiting)
+
+    def stop(self) -> list[Deferred[None]]:
+        """Abort what is under way; each Deferred fires when one upload is aborted."""
+        return [upload.abort() for upload in list(self._uploads)]
+
+
+def _failed(plan: WritePlan, waiting: Acknowledgement, number: int, failure: Failure) -> None:
+    waiting.fail(number, translated(plan.homes[number].name, "put_object", failure))
+
+
+def _outcome(enough: bool, plan: WritePlan, waiting: Acknowledgement) -> Stored:
+    if enough:
+        return plan.stored(waiting)
+    error: ProviderError = plan.failure("put_object", waiting)
+    raise error
