@@ -20,6 +20,7 @@ from tests.contracts.index_values import (
     NOW,
     chunk,
     chunked,
+    fragments_of,
     inline,
     make_lease,
     make_share,
@@ -27,7 +28,6 @@ from tests.contracts.index_values import (
 )
 
 LATER = NOW + 300
-FRAGMENTS = ("fragment/one", "fragment/two")
 NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -236,14 +236,15 @@ class IndexContract(Driven):
     async def test_a_committed_share_is_there_with_its_lease(self) -> None:
         share = make_share(INDEX_A, 3, 100)
         await self.index.reserve([share.key])
-        await self.index.commit_share(share, make_lease(), FRAGMENTS)
+        fragments = fragments_of(share.key)
+        await self.index.commit_share(share, make_lease(), fragments)
         self.assertEqual(await self.index.get_bucket(INDEX_A), {3: share})
         self.assertEqual(await self.index.get_bucket(INDEX_B), {})
         self.assertEqual(await self.leases(), (make_lease(),))
         totals = evolve(NOTHING, shares=1, share_bytes=100, leases=1, repairs=2)
         self.assertEqual(await self.index.get_totals(), totals)
         other = make_share(INDEX_A, 3, 100, number=1).key
-        self.assertEqual(await self.index.unknown_keys([share.key, *FRAGMENTS, other]), {other})
+        self.assertEqual(await self.index.unknown_keys([share.key, *fragments, other]), {other})
 
     @driven
     async def test_a_committed_share_outlives_a_kill_and_is_no_garbage(self) -> None:
@@ -259,7 +260,7 @@ class IndexContract(Driven):
         first, second = make_share(number=1), make_share(number=2)
         await self.index.commit_share(first, make_lease())
         await self.index.reserve([second.key])
-        refused = self.index.commit_share(second, make_lease(5), FRAGMENTS)
+        refused = self.index.commit_share(second, make_lease(5), fragments_of(second.key))
         await self.refused(refused, VersionConflict)
         self.assertEqual(await self.index.get_bucket(INDEX_A), {0: first})
         self.assertEqual(await self.leases(), (make_lease(),))
@@ -285,10 +286,11 @@ class IndexContract(Driven):
     async def test_a_commit_ends_the_intents_for_its_objects_and_notes_repairs(self) -> None:
         version = make_version(self.index.next_version(), [chunked(chunk(1))])
         await self.index.reserve([*version.keys(), "other"])
-        await self.index.commit_slot(version, None, None, LATER, FRAGMENTS)
+        fragments = [*fragments_of(version.key), *fragments_of(str(chunk(1).key))]
+        await self.index.commit_slot(version, None, None, LATER, fragments)
         totals = await self.index.get_totals()
-        self.assertEqual((totals.intents, totals.repairs), (1, 2))
-        self.assertEqual(await self.index.unknown_keys(FRAGMENTS), set())
+        self.assertEqual((totals.intents, totals.repairs), (1, 4))
+        self.assertEqual(await self.index.unknown_keys(fragments), set())
 
     @driven
     async def test_objects_that_only_the_old_version_needs_become_garbage(self) -> None:
@@ -306,7 +308,8 @@ class IndexContract(Driven):
         old = await self.put_slot(inline(), number=1)
         new = make_version(self.index.next_version(), [inline()], number=2)
         for expected in (None, new.version):
-            refused = self.index.commit_slot(new, expected, make_lease(), 0, FRAGMENTS)
+            fragments = fragments_of(new.key)
+            refused = self.index.commit_slot(new, expected, make_lease(), 0, fragments)
             await self.refused(refused, VersionConflict)
         elsewhere = make_version(self.index.next_version(), [inline()], INDEX_B)
         refused = self.index.commit_slot(elsewhere, old.version, None, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raic.fragmentkeys import FIRST_ATTEMPT, FragmentKey
 from raic.shares.keys import ChunkKey, ShareKey, VersionKey, encode_index
 from raic.values import (
     Chunk,
@@ -61,6 +62,17 @@ def chunk(number: int, storage_index: bytes = INDEX_A, length: int = 50) -> Chun
 def chunked(*chunks: Chunk, shnum: int = 0) -> SlotShare:
     """A share that lies in chunks."""
     return SlotShare(shnum, sum(one.length for one in chunks), b"head", chunks)
+
+
+def fragment(object_key: str, number: int = 0, attempt: int = 0) -> str:
+    """The key of a fragment; ``attempt`` 0 is the first."""
+    text = txn(attempt) if attempt else FIRST_ATTEMPT
+    return str(FragmentKey(object_key, 2, 65536, 120, number, text))
+
+
+def fragments_of(object_key: str) -> tuple[str, ...]:
+    """Two fragments of an object."""
+    return fragment(object_key, 0), fragment(object_key, 1)
 
 
 def make_lease(secret: int = 0, expires: int = NOW + 1000) -> Lease:

@@ -12,8 +12,9 @@ from typing import Any
 from attrs import frozen
 
 from raic.errors import VersionConflict
-from raic.shares.index.lookups import manifest_chunks
-from raic.shares.index.rows import Execute, folder, key_index, share_row, slot_row
+from raic.shares.index.fragments import note_repairs
+from raic.shares.index.garbage import discard, end_intents, neglect, release
+from raic.shares.index.rows import Execute, folder, manifest_chunks, share_row, slot_row
 from raic.shares.keys import SLOTS
 from raic.values import Advisory, Garbage, Lease, SlotVersion, StoredShare, Version
 
@@ -23,31 +24,23 @@ _RENEW = """INSERT INTO leases
         OR EXISTS (SELECT 1 FROM slots WHERE storage_index = ?1)
     ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)
 """
-_ADD_SHARE = "INSERT INTO shares VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_ADD_SHARE = """INSERT INTO shares (storage_index, shnum, name, header_length, length)
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
 _CURRENT = "SELECT epoch, counter, name, chunk_count, manifest FROM slots WHERE storage_index = ?"
-_SET_SLOT = """INSERT INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_SET_SLOT = """INSERT INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
     ON CONFLICT DO UPDATE SET
         epoch = excluded.epoch, counter = excluded.counter, name = excluded.name,
         header_length = excluded.header_length, size = excluded.size,
         chunk_count = excluded.chunk_count, chunk_bytes = excluded.chunk_bytes,
         manifest = excluded.manifest, enabler_digest = excluded.enabler_digest,
-        enabler_sealed = excluded.enabler_sealed, enabler_nodeid = excluded.enabler_nodeid
+        enabler_sealed = excluded.enabler_sealed, enabler_nodeid = excluded.enabler_nodeid,
+        verified = NULL
 """
 _DROP_SLOT = "DELETE FROM slots WHERE storage_index = ?"
 _DROP_SLOT_LEASES = """DELETE FROM leases WHERE storage_index = ?1
     AND NOT EXISTS (SELECT 1 FROM shares WHERE storage_index = ?1)
 """
-_INTEND = "INSERT INTO intents VALUES (?) ON CONFLICT DO NOTHING"
-_END_INTENT = "DELETE FROM intents WHERE key = ?"
-_DISCARD = """INSERT INTO garbage VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET
-        not_before = max(not_before, excluded.not_before), passes = max(passes, excluded.passes)
-"""
-_SETTLE = "DELETE FROM garbage WHERE key = ? AND not_before <= ? AND passes = 1"
-_SETTLE_IN_PART = (
-    "UPDATE garbage SET not_before = ?, passes = passes - 1 WHERE key = ? AND passes > 1"
-)
-_REPAIR = "INSERT INTO repairs VALUES (?, ?) ON CONFLICT DO NOTHING"
 _SET_ASIDE = "INSERT INTO set_aside VALUES (?, ?) ON CONFLICT DO NOTHING"
 _ADVISE = """INSERT INTO advisories (kind, storage_index, shnum, reason, received)
     VALUES (?, ?, ?, ?, ?)
@@ -58,19 +51,6 @@ def renew_lease(execute: Execute, storage_index: bytes, lease: Lease) -> bool:
     """Grant or renew; False when nothing is stored there."""
     row = (storage_index, lease.renew_digest, lease.cancel_digest, lease.expires)
     return execute(_RENEW, row).rowcount > 0
-
-
-def reserve(execute: Execute, keys: Collection[str]) -> None:
-    """Note intents."""
-    for key in keys:
-        execute(_INTEND, (key,))
-
-
-def release(execute: Execute, garbage: Collection[Garbage]) -> None:
-    """Turn intents into garbage."""
-    for one in garbage:
-        execute(_END_INTENT, (one.key,))
-        execute(_DISCARD, (one.key, one.not_before, one.passes, key_index(one.key), False))
 
 
 def commit_share(
@@ -88,8 +68,8 @@ def commit_share(
     if execute(_ADD_SHARE, share_row(share)).rowcount == 0:
         raise VersionConflict(f"share {share.shnum} is there already")
     renew_lease(execute, share.storage_index, lease)
-    _end_intents(execute, ended)
-    _note_repairs(execute, share.key, missing)
+    end_intents(execute, ended)
+    note_repairs(execute, missing)
 
 
 def commit_slot(
@@ -113,16 +93,16 @@ def commit_slot(
         raise VersionConflict("the slot was changed meanwhile")
     if old is not None:
         for key in _object_keys(index, old) - version.keys():
-            execute(_DISCARD, (key, not_before, 1, index, False))
+            discard(execute, key, not_before)
     if version.shares:
         execute(_SET_SLOT, new)
+        note_repairs(execute, missing)
         if lease is not None:
             renew_lease(execute, index, lease)
     else:
         _drop_slot(execute, index)
-        execute(_DISCARD, (version.key, not_before, 1, index, True))
-    _end_intents(execute, ended)
-    _note_repairs(execute, version.key, missing)
+        discard(execute, version.key, not_before, tombstone=True)
+    end_intents(execute, ended)
 
 
 def _object_keys(storage_index: bytes, row: tuple[Any, ...]) -> frozenset[str]:
@@ -134,16 +114,6 @@ def _object_keys(storage_index: bytes, row: tuple[Any, ...]) -> frozenset[str]:
 def _drop_slot(execute: Execute, storage_index: bytes) -> None:
     execute(_DROP_SLOT, (storage_index,))
     execute(_DROP_SLOT_LEASES, (storage_index,))
-
-
-def _end_intents(execute: Execute, keys: Collection[str]) -> None:
-    for key in keys:
-        execute(_END_INTENT, (key,))
-
-
-def _note_repairs(execute: Execute, key: str, missing: Collection[str]) -> None:
-    for fragment in missing:
-        execute(_REPAIR, (fragment, key))
 
 
 def advise(execute: Execute, advisory: Advisory) -> None:
@@ -162,19 +132,6 @@ def set_aside(execute: Execute, reasons: Mapping[bytes, str]) -> None:
     """Have all objects of some storage indexes count as known."""
     for storage_index, reason in reasons.items():
         execute(_SET_ASIDE, (storage_index, reason))
-
-
-def settle_garbage(execute: Execute, settled: Collection[Garbage]) -> None:
-    """Note deletions.
-
-    A row that was noted anew since, for later or with more passes, stays: its object may have
-    appeared after the deletion.
-    """
-    for one in settled:
-        if one.passes > 1:
-            execute(_SETTLE_IN_PART, (one.not_before, one.key))
-        else:
-            execute(_SETTLE, (one.key, one.not_before))
 
 
 def load(
@@ -204,6 +161,9 @@ def _load_slot(execute: Execute, version: SlotVersion) -> None:
     old = execute(_CURRENT, (version.storage_index,)).fetchone()
     if old is not None and Version(old[0], old[1]) >= version.version:
         return
+    if old is not None:
+        for key in _object_keys(version.storage_index, old) - version.keys():
+            neglect(execute, key)
     if version.shares:
         execute(_SET_SLOT, slot_row(version))
     else:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import cbor2
 
 from raic.errors import IndexCorrupt
+from raic.fragmentkeys import all_fragments_prefix
 from raic.shares.keys import CHUNKS, SHARES, SLOTS, decode_index, encode_index
 from raic.shares.layout import manifest_entry, slot_share
 from raic.values import Inline, SlotShare, SlotVersion, StoredShare, Version, WriteEnabler
@@ -50,6 +51,14 @@ def key_index(key: str) -> bytes | None:
         return decode_index(parts[2])
     except (IndexError, ValueError):
         return None
+
+
+def fragment_range(object_key: str) -> tuple[str, str]:
+    """Between which texts the keys of an object's fragments are, and no others: the first is in
+    the range, the second beyond it.
+    """
+    start = all_fragments_prefix(object_key)
+    return start, start[:-1] + chr(ord(start[-1]) + 1)
 
 
 def share_row(share: StoredShare) -> tuple[bytes, int, str, int, int]:
@@ -119,3 +128,14 @@ def slot_shares(manifest: bytes) -> dict[int, SlotShare]:
         return {entry[0]: slot_share(entry[:3], entry[3]) for entry in entries}
     except (cbor2.CBORDecodeError, ValueError, TypeError, LookupError) as error:
         raise IndexCorrupt(f"a slot's manifest is damaged: {error}") from error
+
+
+def manifest_chunks(manifest: bytes) -> frozenset[str]:
+    """The chunk objects that a slot's manifest names."""
+    return frozenset(
+        chunk.key
+        for share in slot_shares(manifest).values()
+        if not isinstance(share.content, Inline)
+        for chunk in share.content
+        if chunk.key is not None
+    )

@@ -6,22 +6,21 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
 
 from attrs import evolve
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from raic.errors import IndexFailure, IndexStopped
-from raic.interfaces import IIndex, IWorkers
+from raic.interfaces import IIndex
 from raic.shares.ages import REQUEST_SECONDS
-from raic.shares.index import lookups, operations
+from raic.shares.index import garbage as due
+from raic.shares.index import known, lookups, operations
 from raic.shares.index.counters import Counters
-from raic.shares.index.failures import index_failure, is_callers, is_passing, stopped_by
+from raic.shares.index.database import Database
 from raic.shares.index.files import check_file, connect, must_exist, schema_scripts, translated
-from raic.shares.index.writer import Writer
+from raic.shares.index.intents import Intents
+from raic.shares.index.ledger import SqliteLedger
 from raic.values import (
     Advisory,
     Garbage,
@@ -31,9 +30,6 @@ from raic.values import (
     Totals,
     Version,
 )
-from raic.workers import InlineWorkers, ThreadWorkers
-
-T = TypeVar("T")
 
 COUNTERS = 2**20
 """How many version counters are reserved at a time."""
@@ -87,54 +83,30 @@ def open_index(
             connection.close()
         raise
     writes, reads, scans = opened
-    return SQLiteIndex(writes, reads, scans, reactor, begun, counters, local_listing, on_fatal)
+    database = Database(writes, reads, scans, reactor, on_fatal)
+    return SQLiteIndex(database, begun, counters, local_listing)
 
 
 @implementer(IIndex)
 class SQLiteIndex:
     """The index in an SQLite file; made by :func:`open_index`.
 
-    Point look-ups are answered at once, in the caller, from a connection of their own; what may
-    be large or cold is read in a thread; everything else goes through the :class:`Writer`.
+    :ivar ledger: what an array remembers in the same file, committed together with the rest.
     """
 
     def __init__(
-        self,
-        writes: sqlite3.Connection,
-        reads: sqlite3.Connection,
-        scans: sqlite3.Connection,
-        reactor: IReactorFromThreads | None,
-        begun: operations.Begun,
-        counters: int,
-        local_listing: bool,
-        on_fatal: Callable[[Exception], None],
+        self, database: Database, begun: operations.Begun, counters: int, local_listing: bool
     ) -> None:
-        self._reads = reads
-        self._scans = scans
-        self._workers: IWorkers = (
-            InlineWorkers() if reactor is None else ThreadWorkers(reactor, 1, "raic-index-reader")
-        )
-        self._writer = Writer(writes, reactor, self._break)
-        self._on_fatal = on_fatal
-        self._stopped: IndexStopped | None = None
-        self._broken = False
-        self._closed = False
+        self._database = database
         self._clean = begun.clean
         self._epoch = begun.epoch
-        self._counters = Counters(self._writer, begun.last_counter, counters)
-        self._local_listing = local_listing
-        self._local_intents: set[str] = set()
+        self._counters = Counters(database.writer, begun.last_counter, counters)
+        self._intents = Intents(database, local_listing)
+        self.ledger = SqliteLedger(database, self._intents)
 
     def close(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        if self._closed:
-            return succeed(None)
-        self._closed = True
-        ended = self._writer.submit(operations.end_use)
-        if self._stopped is None:
-            self._stopped = IndexStopped("the index is closed")
-            self._writer.refuse(self._stopped)
-        return ended.addBoth(self._release)
+        return self._database.close()
 
     def was_clean(self) -> bool:
         """See :class:`raic.interfaces.IIndex`."""
@@ -150,38 +122,39 @@ class SQLiteIndex:
         def raised(_: None) -> None:
             self._epoch = max(self._epoch, epoch)
 
-        return self._writer.submit(operations.raise_epoch, epoch).addCallback(raised)
+        return self._database.submit(operations.raise_epoch, epoch).addCallback(raised)
 
     # Looking things up
 
     def get_bucket(self, storage_index: bytes) -> Deferred[Mapping[int, StoredShare]]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._look_up(lookups.bucket, storage_index)
+        return self._database.look_up(lookups.bucket, storage_index)
 
     def get_slot(self, storage_index: bytes) -> Deferred[SlotVersion | None]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._look_up(lookups.slot, storage_index)
+        return self._database.look_up(lookups.slot, storage_index)
 
     def get_leases(self, storage_index: bytes) -> Deferred[tuple[Lease, ...]]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._look_up(lookups.leases, storage_index)
+        return self._database.look_up(lookups.leases, storage_index)
 
     def get_totals(self) -> Deferred[Totals]:
         """See :class:`raic.interfaces.IIndex`."""
-        found = self._look_up(lookups.totals)
-        count = len(self._local_intents)
+        found = self._database.look_up(lookups.totals)
+        count = len(self._intents.kept)
         if count:
-            found.addCallback(lambda totals: evolve(totals, intents=count))
+            found.addCallback(lambda totals: evolve(totals, intents=totals.intents + count))
         return found
 
     def get_advisories(self, limit: int) -> Deferred[tuple[Advisory, ...]]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._scan(lookups.advisories, limit)
+        return self._database.scan(lookups.advisories, limit)
 
     def unknown_keys(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
         """See :class:`raic.interfaces.IIndex`."""
         # Intents first: a key that ceases to be one has become a share's or garbage before.
-        return self._scan(lookups.unknown_keys, frozenset(keys).difference(self._local_intents))
+        intended = frozenset(self._intents.kept)
+        return self._database.scan(known.unknown_keys, frozenset(keys), intended)
 
     # Writing
 
@@ -191,26 +164,21 @@ class SQLiteIndex:
 
     def reserve(self, keys: Collection[str]) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        if not self._local_listing:
-            return self._writer.submit(operations.reserve, tuple(keys))
-        if self._stopped is not None:
-            return fail(self._stopped)
-        self._local_intents.update(keys)
-        return succeed(None)
+        return self._intents.reserve(keys)
 
     def release(self, garbage: Collection[Garbage]) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        done = self._writer.submit(operations.release, tuple(garbage))
-        return self._ending(done, [one.key for one in garbage])
+        return self._intents.release(garbage)
 
     def commit_share(
         self, share: StoredShare, lease: Lease, missing: Collection[str] = ()
     ) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
         keys = (share.key,)
-        ended = () if self._local_listing else keys
-        done = self._writer.submit(operations.commit_share, share, lease, tuple(missing), ended)
-        return self._ending(done, keys)
+        repairs = self.ledger.to_note(missing, keys) if missing else ()
+        ended = self._intents.on_disk(keys)
+        done = self._database.submit(operations.commit_share, share, lease, repairs, ended)
+        return self._intents.ending(done, keys)
 
     def commit_slot(
         self,
@@ -222,29 +190,30 @@ class SQLiteIndex:
     ) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
         keys = version.keys()
-        ended = () if self._local_listing else keys
-        done = self._writer.submit(
-            operations.commit_slot, version, expected, lease, not_before, tuple(missing), ended
+        repairs = self.ledger.to_note(missing, keys) if missing else ()
+        ended = self._intents.on_disk(keys)
+        done = self._database.submit(
+            operations.commit_slot, version, expected, lease, not_before, repairs, ended
         )
-        return self._ending(done, keys)
+        return self._intents.ending(done, keys)
 
     def renew_lease(self, storage_index: bytes, lease: Lease) -> Deferred[bool]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._writer.submit(operations.renew_lease, storage_index, lease)
+        return self._database.submit(operations.renew_lease, storage_index, lease)
 
     def advise(self, advisory: Advisory) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._writer.submit(operations.advise, advisory)
+        return self._database.submit(operations.advise, advisory)
 
     # Deleting
 
     def next_garbage(self, now: int, limit: int) -> Deferred[tuple[Garbage, ...]]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._scan(lookups.due_garbage, now, limit)
+        return self._database.scan(lookups.due_garbage, now, limit)
 
     def settle_garbage(self, settled: Collection[Garbage]) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._writer.submit(operations.settle_garbage, tuple(settled))
+        return self.ledger.dropping(self._database.submit(due.settle_garbage, tuple(settled)))
 
     # Rebuilding
 
@@ -254,59 +223,8 @@ class SQLiteIndex:
         slots: Iterable[tuple[SlotVersion, Sequence[Lease]]],
     ) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._writer.submit(operations.load, tuple(shares), tuple(slots))
+        return self._database.submit(operations.load, tuple(shares), tuple(slots))
 
     def set_aside(self, reasons: Mapping[bytes, str]) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._writer.submit(operations.set_aside, dict(reasons))
-
-    # How it is done
-
-    def _look_up(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
-        if self._stopped is not None:
-            return fail(self._stopped)
-        try:
-            return succeed(function(self._reads.execute, *arguments))
-        except Exception as error:  # noqa: BLE001 (it goes to the caller)
-            return fail(self._meaning(error))
-
-    def _scan(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
-        if self._stopped is not None:
-            return fail(self._stopped)
-        execute = self._scans.execute
-        return self._workers.run(lambda: function(execute, *arguments)).addErrback(self._unread)
-
-    def _unread(self, failure: Failure) -> NoReturn:
-        assert failure.value is not None
-        raise self._meaning(failure.value)
-
-    def _meaning(self, error: BaseException) -> BaseException:
-        """What a reader hears; an error that means more than one failed call stops the index."""
-        if not isinstance(error, sqlite3.Error) or is_callers(error):
-            return error
-        reason = index_failure(error)
-        if is_passing(reason):
-            return reason
-        self._break(reason)
-        return stopped_by(reason)
-
-    def _ending(self, done: Deferred[None], keys: Collection[str]) -> Deferred[None]:
-        """Forget intents in memory once the operation that ends them is durable."""
-        if self._local_listing:
-            done.addCallback(lambda _: self._local_intents.difference_update(keys))
-        return done
-
-    def _break(self, reason: IndexFailure) -> None:
-        if not self._broken:
-            self._broken = True
-            self._stopped = stopped_by(reason)
-            self._on_fatal(reason)
-            self._writer.fail(self._stopped)
-
-    def _release(self, _: object) -> Deferred[None]:
-        return self._workers.stop().addCallback(self._close_connections)
-
-    def _close_connections(self, _: None) -> None:
-        self._reads.close()
-        self._scans.close()
-        self._writer.release()
+        return self._database.submit(operations.set_aside, dict(reasons))

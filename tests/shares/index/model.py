@@ -7,7 +7,9 @@ from typing import TypeAlias
 
 from attrs import define, evolve, field
 
+from raic.backends.array.memoryledger import MemoryLedger
 from raic.errors import VersionConflict
+from raic.fragmentkeys import parse_fragment_key
 from raic.shares.index.rows import key_index
 from raic.values import Advisory, Garbage, Lease, SlotVersion, StoredShare, Totals, Version
 
@@ -17,14 +19,17 @@ Discarded: TypeAlias = tuple[Garbage, bytes | None, bool]
 
 @define
 class Model:
-    """Each method of ``IIndex`` that changes something, and what can be asked."""
+    """Each method of ``IIndex`` that changes something, and what can be asked.
+
+    :ivar ledger: follows; it has intents and garbage of its own, which must agree.
+    """
 
     shares: dict[tuple[bytes, int], StoredShare] = field(factory=dict)
     slots: dict[bytes, SlotVersion] = field(factory=dict)
     leases: dict[tuple[bytes, bytes], Lease] = field(factory=dict)
     intents: set[str] = field(factory=set)
     discarded: dict[str, Discarded] = field(factory=dict)
-    repairs: set[str] = field(factory=set)
+    ledger: MemoryLedger = field(factory=MemoryLedger)
     advisories: list[Advisory] = field(factory=list)
 
     def copy(self) -> Model:
@@ -34,7 +39,7 @@ class Model:
             dict(self.leases),
             set(self.intents),
             dict(self.discarded),
-            set(self.repairs),
+            self.ledger.copy(),
             list(self.advisories),
         )
 
@@ -55,7 +60,7 @@ class Model:
             len(self.leases),
             len(self.discarded),
             len(self.intents),
-            len(self.repairs),
+            len(self.ledger.repairs),
             len(self.advisories),
         )
 
@@ -67,15 +72,27 @@ class Model:
             if garbage.not_before <= now and not (tombstone and si in waited_for)
         }
 
-    def known(self) -> set[str]:
-        keys = self.intents | self.repairs | set(self.discarded)
-        keys |= {share.key for share in self.shares.values()}
+    def referred(self) -> set[str]:
+        keys = {share.key for share in self.shares.values()}
         return keys.union(*(slot.keys() for slot in self.slots.values()))
+
+    def named(self) -> set[str]:
+        return self.referred() | self.intents | set(self.discarded) | set(self.ledger.repairs)
+
+    def knows(self, key: str) -> bool:
+        if key in self.named():
+            return True
+        fragment = parse_fragment_key(key)
+        if fragment is None or fragment.object_key not in self.named():
+            return False
+        place = (fragment.object_key, fragment.number)
+        return self.ledger.attempts.get(place, "0") == fragment.attempt
 
     # Changing
 
     def reserve(self, keys: Collection[str]) -> None:
         self.intents |= set(keys)
+        self.ledger.reserve(keys)
 
     def release(self, garbage: Collection[Garbage]) -> None:
         for one in garbage:
@@ -89,7 +106,7 @@ class Model:
         self.shares[place] = share
         self.renew_lease(share.storage_index, lease)
         self.intents.discard(share.key)
-        self.repairs |= set(missing)
+        self.ledger.commit([share.key], missing)
 
     def commit_slot(
         self,
@@ -108,13 +125,13 @@ class Model:
                 self._discard(Garbage(key, not_before), index, False)
         if version.shares:
             self.slots[index] = version
+            self.ledger.commit(version.keys(), missing)
             if lease is not None:
                 self.renew_lease(index, lease)
         else:
             self._drop_slot(index)
             self._discard(Garbage(version.key, not_before), index, True)
         self.intents -= version.keys()
-        self.repairs |= set(missing)
 
     def renew_lease(self, storage_index: bytes, lease: Lease) -> bool:
         if storage_index not in self.slots and not self.bucket(storage_index):
@@ -131,6 +148,7 @@ class Model:
         self.advisories.append(advisory)
 
     def settle_garbage(self, settled: Collection[Garbage]) -> None:
+        self.ledger.settle_garbage(settled)
         for one in settled:
             _, si, tombstone = self.discarded.pop(one.key)
             if one.passes > 1:
@@ -152,6 +170,8 @@ class Model:
                 self.slots[index] = version
             else:
                 self._drop_slot(index)
+        self.ledger.referred = self.referred()
+        self.ledger.neglect()
         for loaded in (shares, slots):
             for one, leases in loaded:
                 for lease in leases:
@@ -160,8 +180,10 @@ class Model:
     def start(self, not_before: int, clean: bool) -> None:
         """What the next process does first."""
         self.release([Garbage(key, not_before, 1 if clean else 2) for key in self.intents])
+        self.ledger.settled.clear()
 
     def _discard(self, garbage: Garbage, storage_index: bytes | None, tombstone: bool) -> None:
+        self.ledger.release([garbage])
         held, _, tombstone = self.discarded.get(garbage.key, (garbage, None, tombstone))
         merged = evolve(
             garbage,

@@ -214,11 +214,12 @@ class UpgradingTests(FilesTestCase):
         with closing(sqlite3.connect(self.path)) as upgraded:
             self.assertEqual(upgraded.execute("SELECT one FROM made_up").fetchall(), [(7,)])
         self.refused(IndexTooNew)
-        backup = self.path.with_name(f"{self.path.name}.version-1")
+        version = len(schema_scripts())
+        backup = self.path.with_name(f"{self.path.name}.version-{version}")
         with closing(sqlite3.connect(backup)) as old:
             found = old.execute("SELECT shares FROM totals").fetchall()
             self.assertEqual(found, [(1,)])
-            self.assertEqual(old.execute("PRAGMA user_version").fetchall(), [(1,)])
+            self.assertEqual(old.execute("PRAGMA user_version").fetchall(), [(version,)])
         replace_index(backup, self.path)
         with closing(sqlite3.connect(self.path)) as restored:
             restored.execute("PRAGMA journal_mode = WAL")

@@ -29,6 +29,8 @@ from tests.contracts.index_values import (
     NOW,
     chunk,
     chunked,
+    fragment,
+    fragments_of,
     inline,
     make_lease,
     make_share,
@@ -159,12 +161,11 @@ class IndexMachine(RuleBasedStateMachine):
 
     def step(self, instruction: Instruction, model: Model) -> Step:
         kind, index, lease, when, count, flag = instruction
-        missing = (f"fragments/{self.number()}",) if flag else ()
         if kind == "share":
             share = make_share(index, count, 10 * count, self.number())
-            return "commit_share", (share, lease, missing)
+            return "commit_share", (share, lease, fragments_of(share.key) if flag else ())
         if kind in ("slot", "stale slot", "tombstone"):
-            return self.slot_step(instruction, model, missing)
+            return self.slot_step(instruction, model)
         if kind == "renew":
             return "renew_lease", (index, lease)
         if kind == "advise":
@@ -191,7 +192,7 @@ class IndexMachine(RuleBasedStateMachine):
         slots = [(version, [lease]) for version in versions[count % 3 :]]
         return "load", ([(share, [lease])], slots)
 
-    def slot_step(self, instruction: Instruction, model: Model, missing: tuple[str, ...]) -> Step:
+    def slot_step(self, instruction: Instruction, model: Model) -> Step:
         kind, index, lease, when, count, flag = instruction
         old = model.slots.get(index)
         shares: list[SlotShare] = []
@@ -206,6 +207,7 @@ class IndexMachine(RuleBasedStateMachine):
         if kind == "stale slot":
             expected = version if flag else None
         slot = make_version(version, shares, index, 100 + count, self.number())
+        missing = [fragment(key) for key in sorted(slot.keys())] if flag else ()
         return "commit_slot", (slot, expected, lease if flag else None, when, missing)
 
     def arrange(self, fate: str) -> Path:
@@ -270,10 +272,9 @@ class IndexMachine(RuleBasedStateMachine):
 
     @invariant()
     def exactly_what_is_referred_to_is_known(self) -> None:
-        known = self.model.known()
-        self.keys |= known
+        self.keys |= self.model.named()
         unknown = self.answer(self.index.unknown_keys(self.keys))
-        assert unknown == frozenset(self.keys - known)
+        assert unknown == frozenset(key for key in self.keys if not self.model.knows(key))
 
     @invariant()
     def versions_rise(self) -> None:

@@ -1,0 +1,112 @@
+"""The index's connections: who may use them when, and what becomes of failures."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.failure import Failure
+
+from raic.errors import IndexFailure, IndexStopped
+from raic.interfaces import IWorkers
+from raic.shares.index import operations
+from raic.shares.index.failures import index_failure, is_callers, is_passing, stopped_by
+from raic.shares.index.writer import Writer
+from raic.workers import InlineWorkers, ThreadWorkers
+
+T = TypeVar("T")
+
+
+class Database:
+    """An open index.
+
+    Point look-ups are answered at once, in the caller, from a connection of their own; what may
+    be large or cold is read in a thread; everything else goes through the :class:`Writer`.
+
+    :param reactor: None to have no threads.
+    :param on_fatal: called once, when the index cannot go on.
+    :ivar stopped: why it takes no more calls; None while it does.
+    :ivar submit: has an operation done: see :meth:`Writer.submit`.
+    """
+
+    def __init__(
+        self,
+        writes: sqlite3.Connection,
+        reads: sqlite3.Connection,
+        scans: sqlite3.Connection,
+        reactor: IReactorFromThreads | None,
+        on_fatal: Callable[[Exception], None],
+    ) -> None:
+        self._reads = reads
+        self._scans = scans
+        self._workers: IWorkers = (
+            InlineWorkers() if reactor is None else ThreadWorkers(reactor, 1, "raic-index-reader")
+        )
+        self.writer = Writer(writes, reactor, self._break)
+        self.submit = self.writer.submit
+        self._on_fatal = on_fatal
+        self.stopped: IndexStopped | None = None
+        self._broken = False
+        self._closed = False
+
+    def close(self) -> Deferred[None]:
+        """See :meth:`raic.interfaces.IIndex.close`."""
+        if self._closed:
+            return succeed(None)
+        self._closed = True
+        ended = self.submit(operations.end_use)
+        if self.stopped is None:
+            self.stopped = IndexStopped("the index is closed")
+            self.writer.refuse(self.stopped)
+        return ended.addBoth(self._release)
+
+    def look_up(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
+        """Answer from the index at once.
+
+        :param function: called with the connection's ``execute`` and the arguments.
+        """
+        if self.stopped is not None:
+            return fail(self.stopped)
+        try:
+            return succeed(function(self._reads.execute, *arguments))
+        except Exception as error:  # noqa: BLE001 (it goes to the caller)
+            return fail(self._meaning(error))
+
+    def scan(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
+        """As :meth:`look_up`, in a thread."""
+        if self.stopped is not None:
+            return fail(self.stopped)
+        execute = self._scans.execute
+        return self._workers.run(lambda: function(execute, *arguments)).addErrback(self._unread)
+
+    def _unread(self, failure: Failure) -> NoReturn:
+        assert failure.value is not None
+        raise self._meaning(failure.value)
+
+    def _meaning(self, error: BaseException) -> BaseException:
+        """What a reader hears; an error that means more than one failed call stops the index."""
+        if not isinstance(error, sqlite3.Error) or is_callers(error):
+            return error
+        reason = index_failure(error)
+        if is_passing(reason):
+            return reason
+        self._break(reason)
+        return stopped_by(reason)
+
+    def _break(self, reason: IndexFailure) -> None:
+        if not self._broken:
+            self._broken = True
+            self.stopped = stopped_by(reason)
+            self._on_fatal(reason)
+            self.writer.fail(self.stopped)
+
+    def _release(self, _: object) -> Deferred[None]:
+        return self._workers.stop().addCallback(self._close_connections)
+
+    def _close_connections(self, _: None) -> None:
+        self._reads.close()
+        self._scans.close()
+        self.writer.release()
