@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -89,9 +90,9 @@ class Attachment:
     async def _attach(self) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not await self._succeeds(self._provider.start):
+            await self._wait(pause)
             if self._stopped:
                 return
-            await self._wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         if self._told is not None:
             self._log.info("{name} answers now; reads are served", name=self._provider.name)
@@ -111,14 +112,13 @@ class Attachment:
         return not self._stopped
 
     async def _wait(self, seconds: float) -> None:
+        """Return after this time, or at once when hurried or stopped."""
+        if self._stopped:
+            return
         self._pause = deferLater(self._clock, seconds)
-        try:
+        with suppress(CancelledError):
             await self._pause
-        except CancelledError:
-            if self._stopped:
-                raise
-        finally:
-            self._pause = None
+        self._pause = None
 
     def _note(self, error: Exception) -> None:
         """Go on without what failed, or end the attempts."""

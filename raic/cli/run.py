@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.python.failure import Failure
 
@@ -127,8 +127,8 @@ class _NodeProcess:
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
-        if isinstance(error, CancelledError) and self._ending:
-            return
+        if self._ending:
+            return  # it was cancelled
         if isinstance(error, RaicError):
             text = explain(error)
         elif isinstance(error, CannotListenError):

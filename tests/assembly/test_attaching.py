@@ -149,9 +149,12 @@ class Attaching(OwnershipTestCase):
 
     def test_one_that_is_stopped_tries_no_more(self) -> None:
         self.plan.fail("start")
-        self.go_on_without()
-        self.attachment.stop()
+        attachment = Attachment(self.awaited, self.mine.ownership, self.clock, self.measure)
+        self.assertFalse(self.successResultOf(attachment.begin()))
+        attachment.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        assert attachment._attaching is not None
+        self.successResultOf(attachment._attaching)  # a failure would be logged as a bug
 
     def test_one_that_is_stopped_in_an_attempt_tries_no_more(self) -> None:
         gate = self.plan.hang("start")
