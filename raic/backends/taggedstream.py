@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from raic.backends.tags import STORED_BLOCK_BYTES, ObjectTags, TagMismatch
+from raic.backends.tags import BLOCK_BYTES, STORED_BLOCK_BYTES, ObjectTags, TagMismatch
 from raic.errors import ObjectCorrupt
 
 MIN_PIECE_BYTES = 256 * 1024
@@ -127,17 +127,23 @@ class TaggedStream:
             if len(stored) <= missing:
                 self._carry += stored
                 return
-            self._add(self._inner_block(memoryview(self._carry + stored[:missing])))
+            self._add_inner(memoryview(self._carry + stored[:missing]), 1)
             stored = stored[missing:]
-        while len(stored) > STORED_BLOCK_BYTES:
-            self._add(self._inner_block(stored[:STORED_BLOCK_BYTES]))
-            stored = stored[STORED_BLOCK_BYTES:]
-        self._carry = bytes(stored)
+        count = max(0, (len(stored) - 1) // STORED_BLOCK_BYTES)
+        self._add_inner(stored, count)
+        self._carry = bytes(stored[count * STORED_BLOCK_BYTES :])
 
-    def _inner_block(self, stored: memoryview) -> memoryview:
-        block = self._tags.inner_block(self._number, stored)
-        self._number += 1
-        return block
+    def _add_inner(self, stored: memoryview, count: int) -> None:
+        blocks = self._tags.inner_blocks(self._number, stored, count)
+        self._number += count
+        size = count * BLOCK_BYTES
+        if self._skip or self._wanted < size:
+            for block in blocks:
+                self._add(block)
+        else:
+            self._wanted -= size
+            self._checked.extend(blocks)
+            self._checked_bytes += size
 
     def _add(self, block: memoryview) -> None:
         wanted = block[self._skip : self._skip + self._wanted]

@@ -71,10 +71,25 @@ class ObjectTags:
 
         :raises TagMismatch: it was altered.
         """
-        block = stored[:BLOCK_BYTES]
-        if not compare_digest(self.tag(number, False, block), stored[BLOCK_BYTES:]):
-            raise TagMismatch(f"block {number} was altered")
-        return block
+        return self.inner_blocks(number, stored, 1)[0]
+
+    def inner_blocks(self, number: int, stored: memoryview, count: int) -> list[memoryview]:
+        """The first blocks of what was read, which are known to be followed by others.
+
+        :param number: of the first one.
+        :raises TagMismatch: one was altered.
+        """
+        # A whole stream passes through here: what is looked up, is looked up once.
+        encrypt, blocks, begin = self._cipher.encrypt, [], 0
+        for each in range(number, number + count):
+            end = begin + BLOCK_BYTES
+            block = stored[begin:end]
+            begin = end + TAG_BYTES
+            tag = encrypt(each.to_bytes(8, "big") + _INNER, b"", block)
+            if not compare_digest(tag, stored[end:begin]):
+                raise TagMismatch(f"block {each} was altered")
+            blocks.append(block)
+        return blocks
 
     def final_block(self, number: int, stored: memoryview, at_end: bool) -> memoryview:
         """The last block of what was read.
