@@ -39,6 +39,7 @@ The tree::
     |   `-- MessageMalformed          the message does not parse or is not of its schema
     |-- ServiceBusy                   * the node has no memory budget left for this
     |-- ServiceStopping               * the node is shutting down
+    |-- OperationRefused              what an operator asked for must not be begun now
     |-- ConfigurationError            raic.cfg or a command line has mistakes, all of them listed
     |-- CredentialsUnusable           a place where secrets are kept cannot be used
     |-- IdentityError                 a file under private/ is missing or unusable
@@ -298,6 +299,19 @@ class ServiceStopping(RaicError):
     """The node is shutting down."""
 
     temporary = True
+
+
+class OperationRefused(RaicError):
+    """What an operator asked for must not be begun now: data would be at risk, or something else
+    of its kind is under way.
+
+    :param problem: why not.
+    :param remedy: what to do about it.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 class ConfigurationError(RaicError):
