@@ -11,8 +11,8 @@ from moto.server import ThreadedMotoServer
 
 from raic.cli.pinned import Answer, PinnedClient, parse_nurl
 from raic.shares.keys import encode_index
-from tests.end_to_end.processes import Program, free_port, installed
 from tests.end_to_end.clouds import CloudNode
+from tests.end_to_end.processes import Program, free_port, installed
 from tests.services.moto import S3Endpoint
 
 SECONDS = 60.0

@@ -13,6 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from raic.shares.keys import encode_index
 from tests.end_to_end.cloud_nodes import SECONDS, Cloud, QuickCloudNode
+from tests.end_to_end.harness import RequestFailed, TahoeClient
+from tests.end_to_end.suite import content, get, put
 
 FIRST, SECOND = b"1" * 16, b"2" * 16
 
@@ -57,6 +59,29 @@ class Away(SynchronousTestCase):
         node.write_slot(FIRST, b"after")
         self.assertEqual(node.read(SECOND), b"y" * 1000)
         self.assertNotIn("Traceback", node.running().output())
+
+    def test_a_real_client_waits_and_then_finds_its_files(self) -> None:
+        self.node.start()
+        client = TahoeClient(self.node.folder.with_name("client"), self.node.servers_yaml())
+        self.stack.callback(client.stop)
+        client.start()
+        cap = put(client, content(5000))
+        self.node.kill()
+        client.wait_until_disconnected()
+        self.cloud.close()
+        self.node.start()
+        client.wait_until_connected()
+        with self.assertRaisesRegex(RequestFailed, "UploadUnhappinessError"):
+            put(client, content(6000))
+        with self.assertRaises(RequestFailed):
+            get(client, cap)
+        self.cloud.open()
+        self.node.says("writes are served")
+        self.assertEqual(get(client, cap), content(5000))
+        client.stop()  # it asks only now and then how much room there is, and when it connects
+        client.start()
+        other = put(client, content(6000))
+        self.assertEqual(get(client, other), content(6000))
 
     def test_it_can_be_stopped_while_it_waits(self) -> None:
         self.node.start()
