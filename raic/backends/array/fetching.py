@@ -147,7 +147,10 @@ class Fetch:
         health = self._health.of(self.member.name)
         wrong = self._check(memoryview(stored))
         if wrong is None:
-            health.answered(self.size, self.elapsed(), self.patience)
+            seconds = self.elapsed()
+            health.answered(self.size, seconds)
+            if seconds <= self.patience or not self.patience:
+                health.was_in_time()
             self._finish()
             return
         detail = f"{self.source.key}: {wrong}"

@@ -120,15 +120,14 @@ class MemberHealth:
         """Whether it is neither failing nor slow."""
         return self._strikes < _STRIKES and self._overtaken < _OVERTAKEN
 
-    def answered(self, size: int, seconds: float, patience: float) -> None:
-        """It gave a good answer.
-
-        :param patience: how long was the most that could be expected.
-        """
+    def answered(self, size: int, seconds: float) -> None:
+        """It gave a good answer, after so long."""
         self._classes[size_class(size)].add(seconds)
         self._strikes = 0
-        if seconds <= patience:
-            self._overtaken = 0
+
+    def was_in_time(self) -> None:
+        """It took no longer than could be expected."""
+        self._overtaken = 0
 
     def failed(self) -> None:
         """It could not be reached, or could not be used."""
@@ -249,17 +248,17 @@ class HealthBook:
         """How long to wait for a member before another one is asked as well.
 
         As long as it rarely takes; but no longer than twice what one of the others rarely takes,
-        which would have answered by then.
+        which would have answered by then.  Where none of the others is well, they are asked no
+        sooner than a member of which nothing is known.
 
         :param others: those that could be asked instead.
         """
         own = self.of(name).high(size)
-        highs = [high for other in others if (high := self._usual(other, size)) is not None]
         allowed = self._patience.default if own is None else own
-        if highs:
-            allowed = min(allowed, 2 * min(highs))
+        well = [health for health in map(self.of, others) if health.is_well]
+        if well:
+            highs = [high for health in well if (high := health.high(size)) is not None]
+            allowed = min(allowed, 2 * min(highs, default=allowed))
+        else:
+            allowed = max(allowed, self._patience.default)
         return min(self._patience.most, max(self._patience.least, allowed))
-
-    def _usual(self, name: str, size: int) -> float | None:
-        health = self.of(name)
-        return health.high(size) if health.is_well else None

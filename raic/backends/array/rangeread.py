@@ -113,10 +113,11 @@ class RangeRead:
         data = self._data[stripe]
         taken = expected | late | self._spent | self._bad[stripe]
         unasked = [number for number in self._ranked if not taken >> number & 1]
-        possible = expected | late | as_set(unasked)
-        if not hopeful(data, possible, self._needed):
-            self._give_up(possible.bit_count())
-            return ()
+        if not hopeful(data, expected | late | as_set(unasked), self._needed):
+            # It cannot be had; but what it suffers from only those who were not asked can tell.
+            if not unasked and all(fetch.late for fetch in self._under_way):
+                self._give_up((expected | late).bit_count())
+            return unasked
         return lacking(data, expected, unasked, self._needed, self._target.is_well)
 
     def _watch(self, fetch: Fetch) -> None:

@@ -21,7 +21,7 @@ from raic.interfaces import ILocalListing
 class ReadLane:
     """Takes the blocks of some stripes from one member, and checks them.
 
-    It holds at most ``limit`` bytes and what one write of the member's brings.
+    It holds at most ``limit`` bytes, or a block, and what one write of the member's brings.
 
     :param first: the first stripe.
     :param last: the last one.
@@ -31,6 +31,7 @@ class ReadLane:
     :ivar head: the stripe of the first block that can be taken, or that comes next.
     :ivar held: how many bytes there are.
     :ivar late: whether another one was asked because this one held up the others.
+    :ivar failed: whether no more blocks come than there are.
     :ivar is_known: whether it was noted how long the first block took.
     :ivar since: when the last block came, or the first was asked for.
     """
@@ -54,6 +55,7 @@ class ReadLane:
         self.held = 0
         self.late = False
         self.is_known = False
+        self.failed = False
         self.began = self.since = clock.seconds()
         self.patience = 0.0
         self._blocks: deque[memoryview] = deque()
@@ -61,7 +63,7 @@ class ReadLane:
         self._limit = limit
         self._clock = clock
         self._moved = moved
-        self._failed = failed
+        self._on_failure = failed
         self._next = first  # the stripe whose block comes next
         self._carry: list[bytes] = []
         self._carried = 0
@@ -139,11 +141,15 @@ class ReadLane:
         except TagMismatch as mismatch:
             self._is_wrong(str(mismatch))
             return
-        if not self._paused and self.held >= self._limit and self._producer is not None:
-            self._paused = True
-            self._producer.pauseProducing()
+        if self.held >= self._limit and self._blocks and not self._paused:
+            self._pause()
         if self._next > before:
             self._moved(self)
+
+    def _pause(self) -> None:
+        if self._producer is not None:
+            self._paused = True
+            self._producer.pauseProducing()
 
     def _length(self, stripe: int) -> int:
         return self._where.code.block_length(stripe, self._where.length) + TAG_BYTES
@@ -184,6 +190,7 @@ class ReadLane:
 
     def _fail(self, error: ProviderError) -> None:
         """Let go of the member; what was checked before can still be taken."""
+        self.failed = True
         self.last = self._next - 1
         self._carry.clear()
         self.held -= self._carried
@@ -191,4 +198,4 @@ class ReadLane:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
-        self._failed(self, error)
+        self._on_failure(self, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve
@@ -53,7 +54,7 @@ class FragmentStream:
         self._limit = max(MOST_BYTES, tools.settings.stream_buffer - MOST_BYTES)
         self._lanes: list[ReadLane] = []
         self._ranked: list[int] = []
-        self._spent: dict[int, int] = {}  # by number, at which stripe it failed
+        self._spent: set[tuple[int, int]] = set()  # who failed at which stripe
         self._verdicts: dict[int, list[tuple[str, ProviderError]]] = {}
         self._wrong: list[Wrong] = []
         self._out: list[memoryview] = []
@@ -115,34 +116,44 @@ class FragmentStream:
 
     def _ensure(self, stripe: int) -> None:
         """See to it that a stripe's blocks are expected from enough lanes."""
+        chosen = True
+        while chosen and not self._finished:
+            # One at a time: a lane may fail as soon as it is opened.
+            chosen = self._open_another(stripe)
+
+    def _open_another(self, stripe: int) -> bool:
+        """Open a lane for a stripe, if there are not enough."""
         expected = late = 0
+        silent = False
         for lane in self._lanes:
-            if lane.covers(stripe):
-                if lane.late and not lane.has(stripe):
-                    late |= 1 << lane.number
-                else:
-                    expected |= 1 << lane.number
+            if not lane.covers(stripe):
+                continue
+            if lane.late and not lane.has(stripe):
+                late |= 1 << lane.number
+            else:
+                expected |= 1 << lane.number
+                silent = silent or not lane.is_known
         data = self._extent.data(stripe)
-        if not data & ~expected or expected.bit_count() >= self._needed:
-            return
-        unasked = self._unasked(stripe, expected | late)
-        possible = expected | late | as_set(unasked)
-        if not hopeful(data, possible, self._needed):
-            self._give_up(possible.bit_count())
-            return
-        for number in lacking(data, expected, unasked, self._needed, self._target.is_well):
-            if self._finished:
-                return
-            self._open(self._target.source(number), stripe)
+        if hopeful(data, expected, self._needed):
+            return False
+        numbers: Sequence[int] = self._unasked(stripe, expected | late)
+        if hopeful(data, expected | late | as_set(numbers), self._needed):
+            numbers = lacking(data, expected, numbers, self._needed, self._target.is_well)
+        elif not numbers and not silent:
+            # It cannot be had; what it suffers from was to be told by all that could be asked.
+            self._give_up((expected | late).bit_count())
+        if numbers:
+            self._open(self._target.source(numbers[0]), stripe)
+        return bool(numbers)
 
     def _unasked(self, stripe: int, asked: int) -> list[int]:
         """Who can be asked for a stripe; those that have failed before come last."""
         can = [
             number
             for number in self._ranked
-            if not asked >> number & 1 and self._spent.get(number, -1) < stripe
+            if not asked >> number & 1 and (number, stripe) not in self._spent
         ]
-        can.sort(key=self._spent.__contains__)
+        can.sort(key=self._verdicts.__contains__)
         return can
 
     def _open(self, source: Source, stripe: int) -> None:
@@ -177,7 +188,7 @@ class FragmentStream:
             lane.is_known = True
             size = self._target.blocks.stored(lane.first, lane.first)[1]
             seconds = self._clock.seconds() - lane.began
-            self._tools.health.of(lane.member.name).answered(size, seconds, lane.patience)
+            self._tools.health.of(lane.member.name).answered(size, seconds)
         if lane.has(self._stripe):
             lane.late = False  # it has caught up
         self._pump()
@@ -198,7 +209,7 @@ class FragmentStream:
         if others:
             self._open(evolve(lane.source, members=others), at)
         else:
-            self._spent[number] = at
+            self._spent.add((number, at))
         self._ensure(at)
         self._pump()
 
@@ -253,6 +264,8 @@ class FragmentStream:
             lane.skip_to(self._stripe)
             if lane.head > lane.last:
                 self._drop(lane)
+                if not (lane.failed or lane.late):
+                    self._tools.health.of(lane.member.name).was_in_time()
         spare = sum(lane.covers(self._stripe) for lane in self._lanes) - self._needed
         behind = [each for each in self._lanes if each.covers(stripe) and each not in ready]
         for lane in [*behind, *reversed(self._lanes)]:
