@@ -82,8 +82,8 @@ class Code:
         elif all(number in blocks for number in plain):
             found = [blocks[number] for number in plain]
         else:
-            # The decoder rearranges the blocks that it is given, but not their numbers: unless
-            # both are in order, and the list a new one, it answers with the wrong bytes.
+            # The decoder rearranges the list of blocks that it is given, but not that of their
+            # numbers: who used the lists again would get wrong bytes.  Both are made anew.
             numbers = sorted(blocks)[: self.needed]
             ordered = [blocks[number] for number in numbers]
             found = _decoder(self.needed).decode(ordered, numbers)
