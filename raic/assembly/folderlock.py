@@ -6,11 +6,12 @@ import fcntl
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from twisted.logger import Logger
 
 from raic.backends.disk import translated
-from raic.config.model import Config
+from raic.backends.filesystem import FilesystemProvider
 from raic.deferreds import async_to_deferred
 from raic.errors import StorageUnusable
 from raic.interfaces import IWorkers
@@ -75,13 +76,30 @@ class FolderLock:
         )
 
 
-@async_to_deferred
-async def lock_folder(config: Config, workers: IWorkers) -> FolderLock | None:
-    """Hold the directory that a node's shares live in; None where they live in a cloud.
+class HeldFolder(FilesystemProvider):
+    """A directory of shares that no other node uses while it is started."""
 
-    Fails with a ``ProviderError``.  The directory must exist.
-    """
-    path = config.provider.path
-    if path is None:
-        return None
-    return await workers.run(partial(FolderLock, config.provider.name, path))
+    def __init__(self, name: str, path: str, workers: IWorkers, *args: Any, **kwargs: Any) -> None:
+        super().__init__(name, path, workers, *args, **kwargs)
+        self._folder = Path(path)
+        self._locking = workers
+        self._lock: FolderLock | None = None
+
+    @async_to_deferred
+    async def start(self) -> None:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        await FilesystemProvider.start(self)
+        if self._lock is None:
+            try:
+                self._lock = await self._locking.run(partial(FolderLock, self.name, self._folder))
+            except BaseException:
+                await FilesystemProvider.stop(self)
+                raise
+
+    @async_to_deferred
+    async def stop(self) -> None:
+        """See :class:`raic.interfaces.IStorageProvider`."""
+        await FilesystemProvider.stop(self)
+        lock, self._lock = self._lock, None
+        if lock is not None:  # held until nothing is written any more
+            lock.release()

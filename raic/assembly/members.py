@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from raic.backends.filesystem import FilesystemProvider
+from raic.assembly.folderlock import HeldFolder
 from raic.backends.layers.stack import Layers, Wrap, wrap_in_layers
 from raic.config.identity import Identity
 from raic.config.loading import CONFIG_NAME
@@ -68,7 +68,7 @@ def make_member(
     :raises ConfigurationError: the settings of the provider do not go together.
     """
     if settings.cloud is None:
-        leaf = make_folder(config, settings, workers, reactor)
+        leaf: IStorageProvider = make_folder(config, settings, workers, reactor)
         return MemberStack(settings, Layers(protect(leaf) if protect else leaf), leaf, leaf)
     cloud = make_leaf(settings.cloud, identity, secrets, reactor)
     below: list[IStorageProvider] = []
@@ -85,9 +85,9 @@ def make_member(
 
 def make_folder(
     config: Config, settings: ProviderSettings, workers: IWorkers, reactor: Reactor
-) -> FilesystemProvider:
+) -> HeldFolder:
     """A folder without any layers."""
-    return FilesystemProvider(
+    return HeldFolder(
         settings.name,
         str(settings.path),
         workers,

@@ -13,7 +13,6 @@ from raic.assembly.announcing import make_announcer
 from raic.assembly.attaching import Attachment
 from raic.assembly.awaited import AwaitedProvider
 from raic.assembly.cleaning import Cleaning
-from raic.assembly.folderlock import lock_folder
 from raic.assembly.listening import Listener, make_node_addresses
 from raic.assembly.members import Reactor
 from raic.assembly.owning import TakeOver, make_ownership, own_prefix
@@ -218,12 +217,11 @@ class StorageNode:
         return await self._open_cloud(stack)
 
     async def _open_folder(self, stack: ProviderStack) -> _Store:
+        index = await self._open_index(stack) if self._config.index_path.exists() else None
         self._undo.append(stack.provider.stop)
         await stack.provider.start()
-        lock = await lock_folder(self._config, self._running_workers())
-        if lock is not None:
-            self._undo.insert(-1, lock.release)  # held until nothing is written any more
-        index = await self._open_index(stack)
+        if index is None:
+            index = await self._open_index(stack)
         store = self._make_store(stack.provider, index, lambda: True)
         await store.gauge.start()
         self._begin_cleaning(store).begin()
@@ -264,7 +262,8 @@ class StorageNode:
             self._on_fatal,
             take_over=self._take_over is not None,
         )
-        self._undo.append(index.close)
+        # Closed after the provider has stopped, which may have something to note until then.
+        self._undo.insert(1, index.close)
         return index
 
     def _make_store(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from attrs import frozen
 
-from raic.assembly.folderlock import lock_folder
 from raic.assembly.members import Reactor
 from raic.assembly.stack import PROVIDER_THREADS, make_provider
 from raic.assembly.taking_over import TakeOverNote
@@ -55,17 +54,13 @@ async def restore_index(
     TakeOverNote(config).raise_if_there()
     workers = ThreadWorkers(reactor, PROVIDER_THREADS, "raic-provider")
     provider = make_provider(config, identity, workers, reactor)
-    lock = None
     try:
         await provider.start()
-        lock = await lock_folder(config, workers)
         create_index(aside, await highest_epoch(provider) + 1)
         report = await _fill_index(aside, provider, identity, reactor, progress)
     finally:
         await provider.stop()
         await workers.stop()
-        if lock is not None:
-            lock.release()
     return RestoredIndex(report, _keep(replace_index(aside, config.index_path), reactor))
 
 

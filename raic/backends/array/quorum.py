@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from raic.backends.array.members import Member
@@ -113,13 +112,11 @@ class QuorumProvider:
         asked = [call(member) for member in self._members]
         answers: list[T] = []
         failed: list[ProviderError] = []
-        for succeeded, answer in await DeferredList(asked, consumeErrors=True):
-            if succeeded:
-                answers.append(answer)
-            elif isinstance(answer, Failure) and isinstance(answer.value, ProviderError):
-                failed.append(answer.value)
-            else:
-                answer.raiseException()
+        for one in asked:  # they are all under way; the order of the answers is of no matter
+            try:
+                answers.append(await one)
+            except ProviderError as error:
+                failed.append(error)
         return answers, failed
 
     def _too_few(self, count: int, failed: Sequence[Exception]) -> str:
