@@ -182,6 +182,13 @@ class Model:
         self.release([Garbage(key, not_before, 1 if clean else 2) for key in self.intents])
         self.ledger.settled.clear()
 
+    def follow(self) -> None:
+        """Take over what an operation of the ledger did to intents and garbage."""
+        self.intents = set(self.ledger.intended)
+        for key, garbage in self.ledger.garbage.items():
+            _, si, tombstone = self.discarded.get(key, (garbage, key_index(key), False))
+            self.discarded[key] = (garbage, si, tombstone)
+
     def _discard(self, garbage: Garbage, storage_index: bytes | None, tombstone: bool) -> None:
         self.ledger.release([garbage])
         held, _, tombstone = self.discarded.get(garbage.key, (garbage, None, tombstone))

@@ -135,6 +135,9 @@ class IndexMachine(RuleBasedStateMachine):
 
     @rule(group=st.lists(instructions, min_size=1, max_size=3), fate=FATES)
     def commit(self, group: Sequence[Instruction], fate: str) -> None:
+        self.commit_group(group, fate)
+
+    def commit_group(self, group: Sequence[Any], fate: str) -> None:
         """Some operations are committed together, or not."""
         changed = self.model.copy()
         blocker = self.index.reserve([])
@@ -142,8 +145,8 @@ class IndexMachine(RuleBasedStateMachine):
         expected, asked = [], []
         for instruction in group:
             method, arguments = self.step(instruction, changed)
-            asked.append(getattr(self.index, method)(*arguments))
-            expected.append(_outcome(getattr(changed, method), arguments))
+            asked.append(self.ask(method, arguments))
+            expected.append(self.expect(changed, method, arguments))
         copy = self.arrange(fate)
         self.answer(blocker)
         outcomes = [self.answer(one) for one in asked]
@@ -158,6 +161,15 @@ class IndexMachine(RuleBasedStateMachine):
             self.model = changed
         if "killed" in fate or "failed" in fate:
             self.restart(copy, clean=False)
+
+    def ask(self, method: str, arguments: tuple[Any, ...]) -> Deferred[Any]:
+        return getattr(self.index, method)(*arguments)  # type: ignore[no-any-return]  # all do
+
+    def expect(self, model: Model, method: str, arguments: tuple[Any, ...]) -> object:
+        try:
+            return getattr(model, method)(*arguments)
+        except VersionConflict:
+            return VersionConflict
 
     def step(self, instruction: Instruction, model: Model) -> Step:
         kind, index, lease, when, count, flag = instruction
@@ -283,21 +295,15 @@ class IndexMachine(RuleBasedStateMachine):
         self.versions = self.versions[-1:]
 
 
-def _outcome(change: Callable[..., object], arguments: tuple[Any, ...]) -> object:
-    try:
-        return change(*arguments)
-    except VersionConflict:
-        return VersionConflict
-
-
 def _comparable(outcome: object) -> object:
     return type(outcome) if isinstance(outcome, Exception) else outcome
 
 
-IndexMachine.TestCase.settings = settings(
+SETTINGS = settings(
     max_examples=EXAMPLES,
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+IndexMachine.TestCase.settings = SETTINGS
 MachineTests = IndexMachine.TestCase
