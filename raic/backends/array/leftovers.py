@@ -32,7 +32,7 @@ class Leftovers:
         self._ledger = ledger
         self._clock = clock
         self._request_seconds = request_seconds
-        self._hidden: OrderedDict[str, None] = OrderedDict()
+        self._hidden: OrderedDict[str, bool] = OrderedDict()  # whether until told otherwise
         self._running: dict[str, int] = {}
         self._waiters: dict[str, list[Deferred[None]]] = {}
 
@@ -40,8 +40,12 @@ class Leftovers:
         """Whether there may be fragments of an object that does not exist."""
         return object_key in self._hidden
 
+    def hide(self, object_key: str) -> None:
+        """There may be fragments, but no object, until :meth:`show`."""
+        self._hide(object_key, True)
+
     def show(self, object_key: str) -> None:
-        """The object was written after all, by a later call."""
+        """The fragments were deleted, or the object was written after all, by a later call."""
         self._hidden.pop(object_key, None)
 
     def gone(self, object_key: str) -> Deferred[None] | None:
@@ -56,13 +60,16 @@ class Leftovers:
         """
         if not fragments:
             return succeed(None)
-        self._hidden[object_key] = None
-        while len(self._hidden) > _REMEMBERED:
-            self._hidden.popitem(last=False)
+        self._hide(object_key, self._hidden.get(object_key, False))
         self._running[object_key] = self._running.get(object_key, 0) + 1
         done = self._wait(object_key)
         self._delete(object_key, fragments).addBoth(self._ended, object_key)
         return done
+
+    def _hide(self, object_key: str, lasting: bool) -> None:
+        self._hidden[object_key] = lasting
+        while len(self._hidden) > _REMEMBERED:
+            self._hidden.popitem(last=False)
 
     def _wait(self, object_key: str) -> Deferred[None]:
         waiter: Deferred[None] = Deferred()
@@ -84,7 +91,8 @@ class Leftovers:
 
     def _deleted(self, object_key: str, kept: Sequence[str]) -> Deferred[None] | None:
         if not kept:
-            self.show(object_key)
+            if not self._hidden.get(object_key):
+                self.show(object_key)
             return None
         now = int(self._clock.seconds())
         garbage = [Garbage(key, now + int(self._request_seconds)) for key in kept]

@@ -123,6 +123,8 @@ class WritePlan:
         for number in acknowledgement.pending:
             detail = "no answer in time"
             errors[number] = OutcomeUnknown(self.homes[number].name, operation, detail)
+        if any(isinstance(error, OutcomeUnknown) for error in errors.values()):
+            self._tools.leftovers.hide(self.object_key)  # until its caller has deleted it
         # When the key names another object, what seems to be done may be part of that one.
         if not any(isinstance(error, KeyTaken) for error in errors.values()):
             self.discard(sorted(acknowledgement.done))

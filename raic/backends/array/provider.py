@@ -230,7 +230,7 @@ class ArrayProvider:
         deletion = Deletion(self.name, self._placement, self._codes, self._ledger, self._length_of)
         for key in keys:
             self._lengths.forget(key)
-        return deletion.run(keys)
+        return deletion.run(keys).addCallback(self._deleted, keys)
 
     def get_space(self) -> Deferred[Space]:
         """See :class:`raic.interfaces.IStorageProvider`.
@@ -246,6 +246,11 @@ class ArrayProvider:
     def clear_interrupted_uploads(self, prefix: str) -> Deferred[int]:
         """See :class:`raic.interfaces.IInterruptedUploads`; of the members that can be asked."""
         return clear_members(self.name, self._members, prefix)
+
+    def _deleted(self, left: frozenset[str], keys: Collection[str]) -> frozenset[str]:
+        for key in frozenset(keys) - left:
+            self._leftovers.show(key)
+        return left
 
     def _take_abilities(self) -> None:
         providers = [member.provider for member in self._members]
