@@ -16,7 +16,7 @@ from raic.backends.array.health import HealthBook
 from raic.backends.array.members import Member
 from raic.backends.tags import TAG_BYTES, TagMismatch
 from raic.errors import ObjectCorrupt, ObjectNotFound, ProviderError, StorageUnusable
-from raic.interfaces import ILocalListing
+from raic.interfaces import IImmediateReads, ILocalListing
 
 
 @frozen
@@ -136,25 +136,39 @@ class Fetch:
     def _ask(self) -> None:
         self.member = self._left.pop(0)
         provider = self.member.provider
+        key = self.source.key
+        if IImmediateReads.providedBy(provider):
+            stored = provider.read_now(key, self.offset, self.size)
+            if stored is not None:
+                self._take(stored, None)
+                return
         self.began = self._clock.seconds()
-        reading = maybeDeferred(provider.get_object, self.source.key, self.offset, self.size)
+        reading = maybeDeferred(provider.get_object, key, self.offset, self.size)
         self._reading = reading
         reading.addCallbacks(self._answered, self._failed)
 
     def _answered(self, stored: bytes) -> None:
-        if self.over:
+        if not self.over:
+            self._take(stored, self.elapsed())
+
+    def _take(self, stored: bytes, seconds: float | None) -> None:
+        """Check what was answered.
+
+        :param seconds: how long it took; None where it was at hand, which says nothing of how long
+            other answers take.
+        """
+        wrong = self._check(memoryview(stored))
+        if wrong is not None:
+            detail = f"{self.source.key}: {wrong}"
+            self._next(ObjectCorrupt(self.member.name, "get_object", detail))
             return
         health = self._health.of(self.member.name)
-        wrong = self._check(memoryview(stored))
-        if wrong is None:
-            seconds = self.elapsed()
-            health.answered(self.size, seconds)
-            if seconds <= self.patience or not self.patience:
-                health.was_in_time()
-            self._finish()
-            return
-        detail = f"{self.source.key}: {wrong}"
-        self._next(ObjectCorrupt(self.member.name, "get_object", detail))
+        health.was_right()
+        if seconds is not None:
+            health.took(self.size, seconds)
+        if seconds is None or seconds <= self.patience or not self.patience:
+            health.was_in_time()
+        self._finish()
 
     def _failed(self, failure: Failure) -> None:
         if self.over:

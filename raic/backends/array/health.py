@@ -120,10 +120,13 @@ class MemberHealth:
         """Whether it is neither failing nor slow."""
         return self._strikes < _STRIKES and self._overtaken < _OVERTAKEN
 
-    def answered(self, size: int, seconds: float) -> None:
-        """It gave a good answer, after so long."""
-        self._classes[size_class(size)].add(seconds)
+    def was_right(self) -> None:
+        """It gave a good answer."""
         self._strikes = 0
+
+    def took(self, size: int, seconds: float) -> None:
+        """A good answer of so many bytes took so long."""
+        self._classes[size_class(size)].add(seconds)
 
     def was_in_time(self) -> None:
         """It took no longer than could be expected."""

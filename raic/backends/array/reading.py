@@ -17,6 +17,7 @@ from raic.backends.array.reports import Reports
 from raic.backends.array.settings import ArraySettings
 from raic.backends.array.streaming import FragmentStream
 from raic.backends.array.target import Target, Tools
+from raic.backends.layers.forwarding import has_succeeded
 from raic.errors import ObjectNotFound
 from raic.fragmentkeys import FIRST_ATTEMPT
 from raic.ledger import IFragmentLedger
@@ -99,6 +100,8 @@ class FragmentReader:
     def _use(self, shape: Shape, key: str, use: Callable[[Target], Deferred[T]]) -> Deferred[T]:
         fragment = shape.key(key, 0, FIRST_ATTEMPT)
         looking = self._ledger.lookup(key)
+        if has_succeeded(looking):
+            return use(Target(self._tools, fragment, looking.result))
         # Without the exceptions most objects can be read all the same.
         looking.addErrback(lambda _: FragmentState())
         return looking.addCallback(lambda state: use(Target(self._tools, fragment, state)))

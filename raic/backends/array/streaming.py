@@ -188,7 +188,9 @@ class FragmentStream:
             lane.is_known = True
             size = self._target.blocks.stored(lane.first, lane.first)[1]
             seconds = self._clock.seconds() - lane.began
-            self._tools.health.of(lane.member.name).answered(size, seconds)
+            health = self._tools.health.of(lane.member.name)
+            health.was_right()
+            health.took(size, seconds)
         if lane.has(self._stripe):
             lane.late = False  # it has caught up
         self._pump()
