@@ -215,7 +215,7 @@ class BlockingProvider:
 
     def _work(self, operation: str, function: Callable[[], T], asked: float) -> T:
         if operation in _PATIENT:
-            self._patience.begin_patiently()
+            self._patience.begin_patiently(operation)
         else:
             self._patience.begin(operation, asked)
         return self._guarded(operation, function)

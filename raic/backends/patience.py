@@ -50,9 +50,15 @@ class Patience:
         self._present.latest = asked + self._seconds
         self.check()
 
-    def begin_patiently(self) -> None:
+    def begin_patiently(self, operation: str) -> None:
         """Note that this thread does something that may take as long as it takes."""
+        self._present.operation = operation
         self._present.latest = inf
+
+    @property
+    def operation(self) -> str:
+        """What this thread does."""
+        return self._present.operation
 
     def check(self) -> None:
         """To be called before every request.

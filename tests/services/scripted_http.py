@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -46,6 +47,7 @@ class Answer:
 
     :ivar announced: the Content-Length; None for the true one.
     :ivar silent: whether nothing at all is sent.
+    :ivar after: how many seconds it takes.
     """
 
     status: int = 200
@@ -54,6 +56,7 @@ class Answer:
     announced: int | None = None
     then: Then = Then.KEEP
     silent: bool = False
+    after: float = 0.0
 
 
 Script = Callable[[Request], Answer]
@@ -87,6 +90,15 @@ class ScriptedServer:
         gone = [connection.drop() for connection in self._connections.copy()]
         return gatherResults([maybeDeferred(self._port.stopListening), *gone])
 
+    def refuse(self) -> Deferred[Any]:
+        """Stop listening for a while and drop all connections; fires when they are gone."""
+        self._port.port = self._port.getHost().port  # where it will listen again
+        return self.stop()
+
+    def accept(self) -> None:
+        """Listen again, after :meth:`refuse`."""
+        self._port.startListening()
+
     def opened(self, connection: _Connection) -> None:
         """Note a connection."""
         self._connections.add(connection)
@@ -107,6 +119,7 @@ class _Connection(Protocol):
     def __init__(self, server: ScriptedServer) -> None:
         self._server = server
         self._received = b""
+        self._delayed: IDelayedCall | None = None
         self._gone: Deferred[None] = Deferred()
 
     def connectionMade(self) -> None:
@@ -114,6 +127,8 @@ class _Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._server.closed(self)
+        if self._delayed is not None and self._delayed.active():
+            self._delayed.cancel()
         self._gone.callback(None)
 
     def drop(self) -> Deferred[None]:
@@ -138,10 +153,13 @@ class _Connection(Protocol):
         method, target, _ = first.split(" ")
         url = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(url.query, True).items()}
-        self._send(
-            method,
-            self._server.answer(Request(method, unquote(url.path), query, headers, rest[:length])),
-        )
+        request = Request(method, unquote(url.path), query, headers, rest[:length])
+        answer = self._server.answer(request)
+        if answer.after:
+            later = self._server.reactor.callLater
+            self._delayed = later(answer.after, self._send, method, answer)
+        else:
+            self._send(method, answer)
 
     def _send(self, method: str, answer: Answer) -> None:
         if not answer.silent:

@@ -31,7 +31,7 @@ WRITES = frozenset({"put_object", "finish"})
 """The operations after which an object may appear though no answer came."""
 
 _SET = "run 'raic credentials set {name}'"
-_RIGHTS = "give these credentials the rights that the documentation of S3 lists"
+_RIGHTS = "give these credentials the rights on {container} that the documentation of S3 lists"
 _ENDPOINT = "check endpoint_url and region, and that the service is up"
 
 

@@ -110,7 +110,7 @@ class Account:
         except ProviderError:
             raise
         except Exception as error:
-            meant = translated(self._name, self._settings, SIGN_IN, error)
+            meant = translated(self._name, self._settings, SIGN_IN, error, self._patience.operation)
             if meant is None:
                 raise
             failure = meant

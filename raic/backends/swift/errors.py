@@ -107,22 +107,25 @@ _LOST = _Meaning(OutcomeUnknown)
 
 
 def translated(
-    name: str, settings: SwiftSettings, operation: str, error: Exception
+    name: str, settings: SwiftSettings, operation: str, error: Exception, wanted: str = ""
 ) -> ProviderError | None:
     """See :meth:`raic.backends.blockingstore.BlockingStore.translated`.
 
     :param operation: :data:`SIGN_IN` for what happened before the request itself.
+    :param wanted: the operation for which we signed in.
     """
     meaning = _meaning(operation, error)
     if meaning is None:
         return None
     detail = str(error) or type(error).__name__
     if isinstance(error, BaseHTTPError):
-        detail = f"signing in: status {error.code}"
+        detail = f"status {error.code}"
+    if operation == SIGN_IN:
+        detail = f"signing in: {detail}"
     remedy = meaning.remedy.format(
         name=name, container=settings.container, auth_url=settings.auth_url
     )
-    result = meaning.kind(name, operation, detail, remedy)
+    result = meaning.kind(name, wanted or operation, detail, remedy)
     if isinstance(result, ProviderBusy):
         result.retry_after = retry_after(getattr(error, "headers", None) or {})
     return result
