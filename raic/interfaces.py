@@ -300,7 +300,8 @@ class IIndex(Interface):
 
         :return: fires with those of ``keys`` that nothing here refers to: neither a share, a slot
             version, a chunk, an intent, a repair nor garbage; none of a storage index that was
-            set aside.
+            set aside.  A fragment's key is known if its object's is and it is of the attempt that
+            counts, or if something refers to itself.
         """
 
     # Writing
@@ -329,7 +330,8 @@ class IIndex(Interface):
     ) -> Deferred[None]:
         """Make a share visible, with a lease on its storage index.
 
-        Ends the intent for its object and notes a repair for each missing fragment.  Fails with
+        Ends the intent for its object and notes a repair for each missing fragment of it that
+        was not settled meanwhile: see :meth:`IFragmentLedger.settle`.  Fails with
         ``VersionConflict`` when the index has a share under that number already.
         """
 
@@ -342,7 +344,8 @@ class IIndex(Interface):
     ) -> Deferred[None]:
         """Replace a slot's current version.
 
-        Ends the intents for the new objects; every object to which the old version referred and
+        Ends the intents for the new objects and notes repairs as :meth:`commit_share` does, but
+        none for a tombstone; every object to which the old version referred and
         the new one does not becomes garbage that is deleted no earlier than ``not_before``.  A
         version without shares is a tombstone: the slot is gone, its leases too unless the storage
         index has immutable shares, and the tombstone itself is garbage that waits for all other
@@ -374,8 +377,9 @@ class IIndex(Interface):
     def settle_garbage(settled: Collection[Garbage]) -> Deferred[None]:
         """Note that these objects were deleted.
 
-        The rows go; where ``passes`` of the value passed is more than 1, the row stays with one
-        pass fewer and the value's ``not_before``.
+        The rows go, and with an object's what is noted of its attempts; where ``passes`` of the
+        value passed is more than 1, the row stays with one pass fewer and the value's
+        ``not_before``.
         """
 
     # Rebuilding

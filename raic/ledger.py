@@ -52,11 +52,14 @@ class IFragmentLedger(Interface):
         """Drop the repair of a fragment that is durable after all.
 
         Has no effect, and fires with True, for one that is not noted but whose object is
-        referred to or intended.
+        referred to.  For an object that is intended it is remembered until the end of that
+        intent: a commit that is asked for later, though it says that the fragment is missing,
+        notes no repair.
 
         :return: fires with False when the fragment's object is neither referred to nor intended,
-            or another attempt counts: then the fragment is garbage, and the caller hands it to
-            :meth:`release`.
+            another attempt counts, or the fragment is garbage: then the caller hands it to
+            :meth:`release`.  Claims on the prefix are none of the index's objects; for their
+            fragments it fires with True.
         """
 
     def next_repairs(limit: int, after: str) -> Deferred[tuple[str, ...]]:
@@ -69,6 +72,9 @@ class IFragmentLedger(Interface):
     def begin_attempt(fragment_key: str) -> Deferred[None]:
         """Note that a new fragment is about to be written, in an attempt of its own.
 
+        The attempt is new: no fragment of it was ever begun.  It may be ``"0"`` where no fragment
+        of the number was.
+
         :return: fires when the intent is durable, whatever abilities the provider has: after a
             crash the fragment becomes garbage as any other object does.
         """
@@ -77,13 +83,14 @@ class IFragmentLedger(Interface):
         """Have a new fragment count from now on.
 
         In one transaction: ends the intent, drops all repairs of the object and number, remembers
-        the attempt, and makes the replaced fragment garbage of two passes.
+        the attempt, and makes the replaced fragment garbage of two passes.  May be repeated.
 
-        :param replaced: the fragment that counted before, whether or not it exists; None when
-            there was none.  When another one counts by now the answer is False.
+        :param replaced: the fragment that counted before, whether or not it exists: of the same
+            object, code and number; None when there was none.
         :param not_before: no garbage that this makes is deleted before this second.
-        :return: fires with False when the object is neither referred to nor intended any more:
-            then the new fragment became garbage instead, in the same transaction.
+        :return: fires with False when the object is neither referred to nor intended any more,
+            another fragment than ``replaced`` counts by now, or the new fragment was made garbage:
+            then it became garbage instead, in the same transaction, and repairs stay.
         """
 
     def release(garbage: Collection[Garbage]) -> Deferred[None]:
@@ -111,7 +118,7 @@ class IFragmentLedger(Interface):
     def note_verified(object_keys: Collection[str], when: int) -> Deferred[None]:
         """Note that all fragments of these objects were found to be right.
 
-        Has no effect for an object that is not referred to.
+        Has no effect for an object that is not referred to, or was verified later than that.
         """
 
     def get_verified(object_keys: Collection[str]) -> Deferred[Mapping[str, int]]:
@@ -123,7 +130,7 @@ class IFragmentLedger(Interface):
         """:return: fires with the running totals; takes the same time at any size."""
 
     def add_event(event: ArrayEvent) -> Deferred[None]:
-        """Keep a line of the array's history."""
+        """Keep a line of the array's history, of which only the newest 10,000 are kept."""
 
     def get_events(limit: int) -> Deferred[tuple[ArrayEvent, ...]]:
         """:return: fires with the newest events first."""

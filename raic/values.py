@@ -272,7 +272,8 @@ class ArrayTotals:
     :ivar attempts: of how many fragments another attempt than the first counts.
     :ivar objects: how many objects are referred to.
     :ivar verified: how many of them were ever verified.
-    :ivar oldest: of those the earliest time of a last verification; None when there are none.
+    :ivar oldest: when the day began, in UTC, on which the one that was verified longest ago was;
+        None when there are none.
     """
 
     repairs: int

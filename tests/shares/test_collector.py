@@ -16,6 +16,7 @@ from raic.shares.collector import (
     Collector,
 )
 from raic.values import Garbage
+from tests.contracts.index_values import fragment, inline, make_version
 from tests.shares.slot_machine_world import Held, Send, busy
 from tests.shares.stores import NOW
 from tests.shares.upload_world import UploadTestCase
@@ -99,6 +100,45 @@ class CollectOnceTests(CollectorTestCase):
             self.garbage(),
             (Garbage("b", NOW + REQUEST_SECONDS), Garbage("a", NOW + REFUSED_SECONDS, 2)),
         )
+
+    def test_fragments_go_as_objects_do_and_with_an_object_what_is_known_of_them(self) -> None:
+        version = make_version(self.index.next_version(), [inline()])
+        self.successResultOf(self.index.commit_slot(version, None, None, NOW))
+        old, new = fragment(version.key), fragment(version.key, 0, 1)
+        for key in (version.key, old, new):
+            self.successResultOf(self.remote.put_object(key, b"x"))
+        ledger = self.index.ledger
+        self.assertTrue(self.successResultOf(ledger.commit_attempt(new, old, NOW)))
+        self.collect()
+        self.assertEqual(set(self.objects()), {version.key, new})
+        self.assertEqual(self.garbage(), (Garbage(old, NOW + REQUEST_SECONDS),))
+        self.clock.advance(REQUEST_SECONDS)
+        self.collect()
+        self.assertEqual(self.garbage(), ())
+        tombstone = make_version(self.index.next_version(), [])
+        gone = self.index.commit_slot(tombstone, version.version, None, NOW)
+        self.successResultOf(gone)
+        self.assertEqual(len(self.successResultOf(ledger.lookup(version.key)).attempts), 1)
+        self.collect()
+        self.assertEqual(self.successResultOf(ledger.lookup(version.key)).attempts, {})
+        self.collect()
+        self.assertEqual(self.garbage(), ())
+
+    def test_a_tombstone_waits_for_the_fragments_of_older_versions(self) -> None:
+        old = make_version(self.index.next_version(), [inline()])
+        tombstone = make_version(self.index.next_version(), [])
+        self.successResultOf(self.index.commit_slot(old, None, None, NOW))
+        self.successResultOf(self.index.commit_slot(tombstone, old.version, None, NOW))
+        straggler = Garbage(fragment(old.key), NOW + 10)
+        self.successResultOf(self.index.ledger.release([straggler]))
+        self.collect()
+        self.collect()
+        self.assertEqual(self.garbage(), (straggler,))
+        self.assertEqual(self.successResultOf(self.index.get_totals()).garbage, 2)
+        self.clock.advance(10)
+        self.collect()
+        self.collect()
+        self.assertEqual(self.successResultOf(self.index.get_totals()).garbage, 0)
 
     def test_a_failure_changes_nothing(self) -> None:
         self.litter("a")
