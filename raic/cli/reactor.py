@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.python.failure import Failure
 
@@ -18,7 +18,7 @@ def run_until_done(main: Callable[[Any], Deferred[T]]) -> T:
     """Run the reactor until what ``main`` returns has fired.
 
     :param main: called with the reactor, once it runs.
-    :return: what the Deferred fired with; raises what it failed with.
+    :return: what the Deferred fired with; raises what it failed with, or ``main`` raised.
     :raises click.Abort: a signal came first.
     """
     # Importing it installs it, which only a process that needs it should do.
@@ -35,7 +35,7 @@ def run_until_done(main: Callable[[Any], Deferred[T]]) -> T:
         with suppress(ReactorNotRunning):  # a signal was first
             chosen.stop()
 
-    chosen.callWhenRunning(lambda: main(chosen).addBoth(done))
+    chosen.callWhenRunning(lambda: maybeDeferred(main, chosen).addBoth(done))
     chosen.run()
     if not results:
         raise click.Abort

@@ -122,6 +122,14 @@ class Command(SynchronousTestCase):
         self.assertEqual([each.wait(certifying.SECONDS) for each in both], [0, 0])
         self.assertEqual(self.service.names(), [])
 
+    def test_settings_that_do_not_go_together_are_a_mistake(self) -> None:
+        Path("node").rename("other")
+        section = {"type": "libcloud", "driver": "nonesuch", "container": "c"}
+        done = Node(Service(section, list)).run("certify")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("[provider:cloud]", done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
     def test_a_service_that_is_away_fails_with_what_to_do(self) -> None:
         section = {"type": "s3", "endpoint_url": f"http://127.0.0.1:{free_port()}"}
         secrets = {"ACCESS_KEY_ID": "id", "SECRET_ACCESS_KEY": "a-known-secret"}

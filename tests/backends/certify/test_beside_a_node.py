@@ -9,6 +9,7 @@ from raic.shares.rebuild import RebuildReport, highest_epoch
 from raic.shares.sealing import Sealer
 from tests.shares.rebuild_world import RebuildTestCase
 from tests.shares.stores import INDEX_A
+from tests.test_assembly import AssemblyCase
 
 
 class BesideANode(RebuildTestCase):
@@ -39,3 +40,9 @@ class BesideANode(RebuildTestCase):
         newest = self.successResultOf(newest_claim(self.remote, claimant))
         self.assertIsNone(newest)
         self.assertEqual(self.successResultOf(self.index.get_bucket(INDEX_A)), {})
+
+
+class FirstStart(AssemblyCase):
+    async def test_what_a_certification_left_is_not_taken_for_shares_without_an_index(self) -> None:
+        await self.add_object(f"{FOLDER}0123456789abcdef/left")
+        self.assertTrue((await self.run_once()).clean)
