@@ -331,7 +331,7 @@ class IIndex(Interface):
         """Make a share visible, with a lease on its storage index.
 
         Ends the intent for its object and notes a repair for each missing fragment of it that
-        was not settled meanwhile: see :meth:`IFragmentLedger.settle`.  Fails with
+        was not settled meanwhile: see ``IFragmentLedger.settle``.  Fails with
         ``VersionConflict`` when the index has a share under that number already.
         """
 
