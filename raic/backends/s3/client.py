@@ -52,6 +52,19 @@ def make_client(settings: S3Settings, credentials: S3Credentials | None) -> Any:
     return client
 
 
+def ambient_credentials() -> S3Credentials | None:
+    """What the SDK finds by itself just now; None for nothing.
+
+    The SDK renews those that it knows to end; of a file that another program has written since,
+    it knows nothing.
+    """
+    found = Session().get_credentials()
+    if found is None:
+        return None
+    now = found.get_frozen_credentials()
+    return S3Credentials(now.access_key, now.secret_key, now.token)
+
+
 _NOTHING_AMBIENT = {
     "profile": (None, None, None, None),
     "config_file": (None, None, devnull, None),

@@ -17,7 +17,7 @@ from raic.backends.blockingstore import UNLIMITED, Body
 from raic.backends.keys import is_key
 from raic.backends.patience import Patience
 from raic.backends.s3.body import NoBody, checked_body
-from raic.backends.s3.client import make_client
+from raic.backends.s3.client import ambient_credentials, make_client
 from raic.backends.s3.errors import code_of, is_refusal, refused, status_of, translated
 from raic.backends.s3.settings import S3Credentials, S3Settings
 from raic.errors import KeyTaken, ProviderError, ProviderTimedOut, StorageUnusable
@@ -62,8 +62,9 @@ class S3Store:
     def open(self) -> None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
         self._check_ca_bundle()
-        self._used = self._credentials()
-        self._client = make_client(self._settings, self._used)
+        credentials = self._credentials()
+        self._client = make_client(self._settings, credentials)
+        self._used = credentials or ambient_credentials()
         # What a start that broke off left goes with this one's.
         left = [found.key for found in self.list_page(PROBES, None).objects]
         key, data = f"{PROBES}{uuid4().hex}", uuid4().bytes
@@ -352,10 +353,11 @@ class S3Store:
         with self._renewing:
             if self._client is client:
                 credentials = self._credentials()
-                if credentials == self._used:
+                used = credentials or ambient_credentials()
+                if used == self._used:
                     return False
                 self._client = make_client(self._settings, credentials)
-                self._used = credentials
+                self._used = used
             return True
 
 

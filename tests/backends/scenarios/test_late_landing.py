@@ -55,9 +55,11 @@ class LateLandingTests(worlds.S3World):
         gauge = SpaceGauge(self.provider, self.clock)
         await gauge.start()
         self.addCleanup(gauge.stop)
-        common: tuple[Any, ...] = (self.provider, self.index, sealer, self.pins, self.clock)
-        slots = Slots(*common, nodeid=b"n" * 20, max_share_size=MIB, max_read=MIB)
-        buckets = Buckets(*common, budget)
+        rest: Any = (sealer, self.pins, self.clock)
+        slots = Slots(
+            self.provider, self.index, *rest, nodeid=b"n" * 20, max_share_size=MIB, max_read=MIB
+        )
+        buckets = Buckets(self.provider, self.index, sealer, self.pins, self.clock, budget)
         return StorageService(self.index, buckets, slots, gauge, self.clock, maximum_mutable=MIB)
 
     async def upload(self, data: bytes) -> None:
