@@ -108,9 +108,12 @@ class Bench:
         expect(found == data, f"{what}: {difference(found, data)}")
 
     async def is_gone(self, key: str) -> bool:
-        """Whether nothing can be read under a key."""
+        """Whether nothing can be read under a key.
+
+        The leaf is asked: the layers would ask again and again for what should be there.
+        """
         try:
-            await self.provider.get_object(key, 0, 1)
+            await self.leaf.get_object(key, 0, 1)
         except ObjectNotFound:
             return True
         return False

@@ -9,7 +9,7 @@ from raic.backends.certify import CHECKS, FOLDER, Result
 from raic.backends.layers.forwarding import ForwardingProvider
 from raic.backends.memory import MemoryProvider
 from raic.errors import AccessDenied, ProviderBusy
-from raic.interfaces import IInterruptedUploads, IServiceTraits
+from raic.interfaces import IInterruptedUploads, IServiceTraits, IShortPages
 from raic.values import ObjectPage
 from tests.backends.certify.world import (
     NOW,
@@ -176,7 +176,7 @@ class Failing(CertifyCase):
         self.assertEqual(self.objects(), [])
 
     def test_an_error_that_nobody_foresaw_fails_its_check(self) -> None:
-        found = self.certify(leaf=_Broken("broken"))
+        found = self.certify(leaf=_Broken(self.memory))
         self.assertEqual(self.failed(found), ["pages of a listing"])
         self.assertIn("KeyError: 'unforeseen'", self.row(found, "pages of a listing").detail)
 
@@ -318,6 +318,7 @@ class _LeavesParts(ForwardingProvider):
         return succeed(2)
 
 
-class _Broken(MemoryProvider):
+@implementer(IShortPages)
+class _Broken(ForwardingProvider):
     def list_some(self, prefix: str, token: str | None, limit: int) -> Deferred[ObjectPage]:
         raise KeyError("unforeseen")
