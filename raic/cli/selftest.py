@@ -12,6 +12,8 @@ from attrs import field, frozen
 
 from raic.cli.failing import FAILED
 from raic.cli.pinned import Answer, PinnedClient, Unexpected, parse_nurl
+from raic.config.loading import load_config
+from raic.config.servers import FOLDER
 from raic.errors import ConfigurationError, IdentityError
 from raic.shares.keys import encode_index
 
@@ -53,7 +55,7 @@ def selftest(node: str, thorough: bool) -> None:
 def _nurl(node: str) -> str:
     text = node
     if "://" not in node:
-        path = Path(node) / "private" / "storage.nurl"
+        path = _private(Path(node)) / "storage.nurl"
         try:
             text = path.read_text("ascii").partition("\n")[0]
         except OSError as error:
@@ -63,6 +65,17 @@ def _nurl(node: str) -> str:
     except ValueError as error:
         raise ConfigurationError([f"the node's address cannot be used: {error}"]) from error
     return text
+
+
+def _private(node: Path) -> Path:
+    """Where a node's addresses lie.
+
+    A node that is several servers has none of its own.  Of any other ``raic.cfg`` is not asked:
+    the addresses that the running node wrote count, whatever it says by now.
+    """
+    if (node / FOLDER).is_dir():
+        load_config(node.absolute())
+    return node / "private"
 
 
 def run_group(steps: Iterator[Step]) -> bool:

@@ -16,6 +16,7 @@ DEFAULT_PROVIDER = "disk"
 
 _PROVIDER = "provider:"
 _ARRAY = "array:"
+_SERVER = "server:"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NAME_FORM = "in lower-case letters, digits, '-' and '_'"
 
@@ -30,7 +31,8 @@ def read_providers(checked: Checked, node_directory: Path) -> Mapping[str, Provi
     for section, name in zip(sections, names, strict=True):
         if not NAME.fullmatch(name):
             checked.refuse(section, "type", f"write the provider's name {NAME_FORM}")
-    if checked.get("storage", "backend") == _PROVIDER + DEFAULT_PROVIDER:
+    several = any(name.startswith(_SERVER) for name in checked.text.sections)
+    if checked.get("storage", "backend") == _PROVIDER + DEFAULT_PROVIDER and not several:
         names = list(dict.fromkeys([*names, DEFAULT_PROVIDER]))
     return {name: _provider(checked, name, node_directory) for name in names}
 

@@ -80,18 +80,44 @@ def create_node_directory(path: Path, new: NewNode, now: int) -> tuple[Config, I
     return config, load_identity(config.private)
 
 
+def create_server_directory(config: Config, now: int) -> None:
+    """Make the directory of one of several servers, with an identity, unless it is there.
+
+    :raises IdentityError: it cannot be made.
+    """
+    path = config.node_directory
+    if path.exists():
+        return
+    aside = path.with_name(f".{path.name}.{token_hex(8)}")
+    try:
+        path.parent.mkdir(0o700, exist_ok=True)
+        os.mkdir(aside, 0o700)
+        _write_identity(aside, config, now)
+        sync_directory(aside)
+        aside.rename(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise _cannot_make(path, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def _fill(aside: Path, new: NewNode, config: Config, now: int) -> None:
+    os.mkdir(aside, 0o700)
+    _write_identity(aside, config, now)
+    write_new_file(aside / CONFIG_NAME, new.config_text().encode(), 0o644)
+    sync_directory(aside)
+
+
+def _write_identity(aside: Path, config: Config, now: int) -> None:
     private = aside / "private"
     # This machine's own addresses are looked up at each start of the node.
     hints = tuple(hint for hint in config.node.hints if hint != "AUTO")
-    os.mkdir(aside, 0o700)
     os.mkdir(private, 0o700)
     for name, data in new_identity_files(now, hints).items():
         write_new_file(private / name, data)
     write_addresses(private, make_addresses(load_identity(private), hints, config.node.nickname))
-    write_new_file(aside / CONFIG_NAME, new.config_text().encode(), 0o644)
     sync_directory(private)
-    sync_directory(aside)
 
 
 def _refuse_unprintable(new: NewNode) -> None:

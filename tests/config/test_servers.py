@@ -52,6 +52,7 @@ class Servers(SynchronousTestCase):
 
     def test_an_unused_provider_is_mentioned(self) -> None:
         one, _ = parse_servers(NODE, TWO + "[provider:c]\npath = c\n")
+        self.assertEqual(len(one.notices), 1)
         self.assertIn("[provider:c]", one.notices[0])
 
 
