@@ -20,6 +20,8 @@ class Extent:
     def __init__(self, code: Code, length: int, begin: int, end: int) -> None:
         self._stripe_bytes = code.stripe_size
         self._code = code
+        self._final = code.stripe_count(length) - 1
+        self._final_block = code.block_length(self._final, length)
         self._length = length
         self._begin = begin
         self._end = end
@@ -31,10 +33,13 @@ class Extent:
         start = stripe * self._stripe_bytes
         return max(0, self._begin - start), min(self._stripe_bytes, self._end - start)
 
+    def _block(self, stripe: int) -> int:
+        return self._code.block_size if stripe < self._final else self._final_block
+
     def data(self, stripe: int) -> int:
         """The data blocks of a stripe that the range touches, as a set."""
         begin, end = self.wanted(stripe)
-        block = self._code.block_length(stripe, self._length)
+        block = self._block(stripe)
         low, high = begin // block, (end - 1) // block
         return (1 << (high + 1)) - (1 << low)
 
@@ -44,7 +49,7 @@ class Extent:
         :param blocks: the data blocks that it touches, or any ``needed`` blocks, by number.
         """
         begin, end = self.wanted(stripe)
-        size = self._code.block_length(stripe, self._length)
+        size = self._block(stripe)
         low, high = begin // size, (end - 1) // size
         if not all(number in blocks for number in range(low, high + 1)):
             chosen = {number: blocks[number] for number in sorted(blocks)[: self._code.needed]}

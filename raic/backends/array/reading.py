@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -101,7 +101,8 @@ class FragmentReader:
         fragment = shape.key(key, 0, FIRST_ATTEMPT)
         looking = self._ledger.lookup(key)
         if has_succeeded(looking):
-            return use(Target(self._tools, fragment, looking.result))
+            state = cast(FragmentState, looking.result)
+            return use(Target(self._tools, fragment, state))
         # Without the exceptions most objects can be read all the same.
         looking.addErrback(lambda _: FragmentState())
         return looking.addCallback(lambda state: use(Target(self._tools, fragment, state)))

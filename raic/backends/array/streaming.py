@@ -132,7 +132,7 @@ class FragmentStream:
                 late |= 1 << lane.number
             else:
                 expected |= 1 << lane.number
-                silent = silent or not lane.is_known
+                silent = silent or not (lane.is_known or lane.failed)
         data = self._extent.data(stripe)
         if hopeful(data, expected, self._needed):
             return False

@@ -22,7 +22,7 @@ from raic.backends.array.settings import ArraySettings
 from raic.backends.layers.forwarding import ForwardingProvider, is_over
 from raic.backends.memory import MemoryProvider
 from raic.backends.streams import PieceStream
-from raic.errors import ObjectNotFound, ProviderUnreachable
+from raic.errors import IndexBusy, ObjectNotFound, ProviderUnreachable
 from raic.fragmentkeys import FIRST_ATTEMPT, FragmentKey, parse_fragment_key
 from raic.interfaces import IStorageProvider
 from raic.ledger import IFragmentLedger
@@ -47,6 +47,8 @@ class Trouble:
     :ivar flips: positions in a fragment at which a byte is altered.
     :ivar keeps: how many bytes of a fragment it has kept; None for all.
     :ivar swaps: it answers with the fragment of this number instead.
+    :ivar adds: how many bytes it answers too many.
+    :ivar raises: it fails with an error that is no provider's.
     :ivar hangs_at: the position from which on it does not answer.
     :ivar dies_at: the position from which on its connection breaks.
     """
@@ -56,8 +58,18 @@ class Trouble:
     flips: Collection[int] = ()
     keeps: int | None = None
     swaps: int | None = None
+    adds: int = 0
+    raises: bool = False
     hangs_at: int | None = None
     dies_at: int | None = None
+
+    def error(self, name: str) -> Exception | None:
+        """With which every read fails."""
+        if self.away:
+            return ProviderUnreachable(name, "get_object", "it is away")
+        if self.raises:
+            return RuntimeError("as a plugin may")
+        return ObjectNotFound(name, "get_object", "it was forgotten") if self.forgets else None
 
 
 @define
@@ -134,10 +146,11 @@ class Link(ForwardingProvider):
     def _answer(self, asked: Asked, position: int, size: int) -> Deferred[bytes]:
         trouble, key = self.trouble, asked.key
         dies = trouble.dies_at is not None and position + size > trouble.dies_at
-        if trouble.away or dies:
-            return fail(ProviderUnreachable(self.name, "get_object", "it is away"))
-        if trouble.forgets:
-            return fail(ObjectNotFound(self.name, "get_object", "it was forgotten"))
+        if dies:
+            return fail(ProviderUnreachable(self.name, "get_object", "the connection broke"))
+        error = trouble.error(self.name)
+        if error is not None:
+            return fail(error)
         if trouble.swaps is not None:
             wanted = parse_fragment_key(key)
             assert wanted is not None
@@ -151,7 +164,7 @@ class Link(ForwardingProvider):
                 if position <= flip < position + len(found):
                     found[flip - position] ^= 0x40
             asked.received += len(found)
-            return bytes(found)
+            return bytes(found) + bytes(trouble.adds)
 
         return self._inner.get_object(key, position, size).addCallback(altered)
 
@@ -160,16 +173,20 @@ class Link(ForwardingProvider):
 class Ledger:
     """The part of a ledger that readers use.
 
+    :ivar failing: whether it cannot be asked.
     :ivar noted: the fragments that were found to be bad, with the reasons.
     """
 
     state: FragmentState = Factory(FragmentState)
     noted: list[tuple[str, str]] = Factory(list)
+    failing: bool = False
 
     def lookup(self, object_key: str) -> Deferred[FragmentState]:
-        return succeed(self.state)
+        return fail(IndexBusy("locked")) if self.failing else succeed(self.state)
 
     def note_missing(self, fragment_keys: Collection[str], reason: str) -> Deferred[None]:
+        if self.failing:
+            return fail(IndexBusy("locked"))
         self.noted += [(key, reason) for key in fragment_keys]
         return succeed(None)
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides
 
+from raic.backends.array.code import Code
+from raic.backends.array.lengths import Shape
 from raic.errors import (
     ObjectCorrupt,
     ObjectNotFound,
@@ -14,11 +19,13 @@ from raic.errors import (
     ProviderTimedOut,
     ProviderUnreachable,
 )
+from raic.interfaces import IImmediateReads
 from raic.values import FragmentState
 from tests.backends.array.reads import KEY, Rig, Trouble, content
 from tests.contracts.consumer import Collector
 
 TAGGED = 64 + 16
+EXAMPLES = int(os.environ.get("RAIC_ARRAY_EXAMPLES", "150"))
 
 
 @st.composite
@@ -53,7 +60,7 @@ def cases(draw: st.DrawFn) -> tuple[Rig, bytes, int, int, int]:
 
 
 class AnyRangeTests(SynchronousTestCase):
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=EXAMPLES, deadline=None)
     @given(cases())
     def test_a_range_is_right_or_there_is_one_error(
         self, case: tuple[Rig, bytes, int, int, int]
@@ -70,7 +77,7 @@ class AnyRangeTests(SynchronousTestCase):
                 self.assertEqual(result, data[offset : offset + length])
         self.assertEqual(rig.leaks(), [])
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=EXAMPLES, deadline=None)
     @given(cases(), st.integers(1, 300))
     def test_so_is_a_stream(self, case: tuple[Rig, bytes, int, int, int], piece: int) -> None:
         rig, data, offset, length, well = case
@@ -262,6 +269,69 @@ class LiarTests(SynchronousTestCase):
                 self.assertIs(type(error), kind)
                 self.assertIn("m0", str(error))
                 self.assertIn("m1", str(error))
+
+
+class FoundOutTests(SynchronousTestCase):
+    """What a reader must find out first."""
+
+    def setUp(self) -> None:
+        self.rig = Rig(2, 3)
+        self.data = content(1000)
+        self.rig.store(self.data)
+
+    def read(self, offset: int = 0, length: int = 1000) -> None:
+        found = self.successResultOf(self.rig.reader.get_object(KEY, offset, length))
+        self.assertEqual(found, self.data[offset : offset + length])
+
+    def test_an_object_written_with_another_code_is_found(self) -> None:
+        self.rig.lengths.note(KEY, Shape(Code(3, 128), 1000))
+        self.read()
+        self.rig.lengths.note(KEY, Shape(Code(2, 64), 999))
+        collector = Collector()
+        self.successResultOf(self.rig.reader.stream_object(KEY, 0, 1000, collector))
+        self.assertEqual(collector.data, self.data)
+
+    def test_a_ledger_that_fails_does_not_keep_anyone_from_reading(self) -> None:
+        self.rig.ledger.failing = True
+        self.rig.links[0].trouble = Trouble(flips=[100])
+        self.read()
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_more_bytes_than_were_asked_for_are_wrong(self) -> None:
+        self.rig.links[0].trouble = Trouble(adds=1)
+        self.read()
+        self.assertEqual(len(self.rig.ledger.noted), 1)
+
+    def test_what_a_member_has_at_hand_is_read_without_waiting(self) -> None:
+        for link in self.rig.links:
+            alsoProvides(link, IImmediateReads)
+            link.trouble = Trouble(away=True)
+        self.read()
+        self.read(500, 0)
+        self.assertEqual(sum(self.rig.received()), 0)
+
+    def test_it_is_checked_all_the_same(self) -> None:
+        for link in self.rig.links:
+            alsoProvides(link, IImmediateReads)
+        key = str(self.rig.fragment_key(1000, 0))
+        self.rig.stores[0].delete_objects([key])
+        self.rig.stores[0].put_object(key, bytes(1000))
+        self.read()
+        self.assertEqual([noted for noted, _ in self.rig.ledger.noted], [key])
+
+    def test_a_fragment_that_is_being_repaired_is_not_noted_again(self) -> None:
+        self.rig.ledger.state = FragmentState(frozenset({0}))
+        self.rig.links[0].trouble = Trouble(forgets=True)
+        self.rig.links[1].trouble = Trouble(away=True)
+        self.failureResultOf(self.rig.reader.get_object(KEY, 0, 1000))
+        self.assertEqual(self.rig.ledger.noted, [])
+
+    def test_a_plugin_may_fail_with_anything(self) -> None:
+        self.rig.links[0].trouble = Trouble(raises=True)
+        self.read()
+        collector = Collector()
+        self.successResultOf(self.rig.reader.stream_object(KEY, 0, 1000, collector))
+        self.assertEqual(collector.data, self.data)
 
 
 class CancelTests(SynchronousTestCase):
