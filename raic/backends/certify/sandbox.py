@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from raic.backends.layers.forwarding import CalledUpload, CallLayer, ForwardingProvider
+from raic.backends.layers.forwarding import CalledUpload, CallLayer
 from raic.deferreds import async_to_deferred
 from raic.errors import OutcomeUnknown, ProviderError
 from raic.interfaces import IInterruptedUploads, IObjectUpload, IStorageProvider
