@@ -134,11 +134,14 @@ class ProviderModel(RuleBasedStateMachine):
     @rule(key=names, characters=st.integers(0, 12))
     def list_prefix(self, key: str, characters: int) -> None:
         prefix = key[:characters]
-        page = result(self.provider.list_objects(prefix, None))
         expected = sorted(item for item in self.model.items() if item[0].startswith(prefix))
-        found = [(listed.key, listed.size) for listed in page.objects]
-        assert found == [(key, len(data)) for key, data in expected]
-        assert page.next_token is None
+        page = result(self.provider.list_objects(prefix, None))
+        found = list(page.objects)
+        while page.next_token is not None:
+            page = result(self.provider.list_objects(prefix, page.next_token))
+            found += page.objects
+        sizes = [(listed.key, listed.size) for listed in found]
+        assert sizes == [(key, len(data)) for key, data in expected]
 
     @rule()
     def restart(self) -> None:
@@ -149,9 +152,13 @@ class ProviderModel(RuleBasedStateMachine):
 
 
 class ModelContract(Synchronous):
-    """Mix this into a ``ProviderContract`` of a provider that answers at once."""
+    """Mix this into a ``ProviderContract`` of a provider that answers at once.
 
-    knows_taken_keys: bool
+    :cvar examples: how many sequences of operations are tried, where the environment says nothing.
+    """
+
+    knows_taken_keys = True
+    examples = 20
 
     def make_provider(self) -> IStorageProvider:
         raise NotImplementedError
@@ -160,7 +167,8 @@ class ModelContract(Synchronous):
         raise NotImplementedError
 
     def usable(self, key: str) -> str:
-        raise NotImplementedError
+        """What a test uses in place of a key: see ``ProviderContract``."""
+        return key
 
     def test_behaves_like_a_dictionary(self) -> None:
         class Model(ProviderModel):
@@ -169,7 +177,7 @@ class ModelContract(Synchronous):
         run_state_machine_as_test(
             Model,
             settings=settings(
-                max_examples=int(environ.get("RAIC_MODEL_EXAMPLES", "20")),
+                max_examples=int(environ.get("RAIC_MODEL_EXAMPLES", self.examples)),
                 stateful_step_count=30,
                 deadline=None,
             ),

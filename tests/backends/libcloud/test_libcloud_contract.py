@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from twisted.internet.task import Clock
 
+from raic.backends.blocking import BlockingProvider
 from raic.backends.libcloud import LibcloudProvider, LibcloudSettings
+from raic.backends.libcloud.store import LibcloudStore
+from raic.backends.patience import Patience
+from raic.backends.tagging import TaggingProvider
 from raic.interfaces import IStorageProvider
-from tests.contracts.driving import Driven, ReactorSuite, reactor
+from raic.workers import InlineWorkers
+from tests.contracts.driving import Driven, ReactorSuite, SynchronousSuite, reactor
 from tests.contracts.provider import ProviderContract
+from tests.contracts.provider_model import ModelContract
 from tests.services.azurite import azurite_server
 
 
@@ -43,6 +50,35 @@ class LocalPartsTests(LocalContract, ReactorSuite):
     """Large objects in parts."""
 
     part_size = 256 * 1024
+
+
+class TaggedLocalTests(LocalContract, ReactorSuite):
+    """Below the layer that it is always below."""
+
+    many = 11
+
+    def make_provider(self) -> IStorageProvider:
+        return TaggingProvider(super().make_provider(), bytes(32))
+
+    def restarted(self, provider: IStorageProvider) -> IStorageProvider:
+        return TaggingProvider(super().restarted(provider), bytes(32))
+
+
+class LocalModelTests(ModelContract, SynchronousSuite):
+    """Whatever is done in whatever order, in parts so small that most objects have some."""
+
+    knows_taken_keys = False
+
+    def make_provider(self) -> IStorageProvider:
+        self.folder = Path(self.mktemp()).absolute()
+        (self.folder / "container").mkdir(parents=True)
+        return self.restarted(None)
+
+    def restarted(self, provider: IStorageProvider | None) -> IStorageProvider:
+        settings = LibcloudSettings("local", "container", path=str(self.folder), part_size=64)
+        patience = Patience("cloud", Clock())
+        store = LibcloudStore("cloud", settings, dict, patience, 1000)
+        return BlockingProvider("cloud", store, InlineWorkers, Clock(), settings.plan, patience)
 
 
 @pytest.mark.service

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from attrs import evolve
+from twisted.internet.task import Clock
 
-from raic.backends.s3 import S3Provider
+from raic.backends.blocking import BlockingProvider
+from raic.backends.patience import Patience
+from raic.backends.s3 import S3Provider, S3Settings
+from raic.backends.s3.store import S3Store
 from raic.backends.tagging import TaggingProvider
 from raic.errors import AccessDenied, ProviderError, StorageUnusable
 from raic.interfaces import IStorageProvider
-from tests.backends.s3.stores import MIB, s3_provider, settings_for
-from tests.contracts.driving import Driven, ReactorSuite, driven
+from raic.workers import InlineWorkers
+from tests.backends.s3.stores import MIB, credentials_for, s3_provider, settings_for
+from tests.contracts.driving import Driven, ReactorSuite, SynchronousSuite, driven
 from tests.contracts.provider import ProviderContract
+from tests.contracts.provider_model import ModelContract
 from tests.services.moto import S3Endpoint, moto_endpoint
 from tests.services.swift import swift_server
 
@@ -59,6 +67,25 @@ class TaggedS3Tests(ProviderContract, ReactorSuite):
     def make_provider(self) -> IStorageProvider:
         endpoint = moto_endpoint()
         return TaggingProvider(s3_provider(endpoint, settings_for(endpoint)), bytes(32))
+
+
+class S3ModelTests(ModelContract, SynchronousSuite):
+    """Whatever is done in whatever order, with objects that go out in one request."""
+
+    examples = 5
+
+    def make_provider(self) -> IStorageProvider:
+        endpoint = moto_endpoint()
+        return self.provider_with(settings_for(endpoint, prefix="raic/"))
+
+    def provider_with(self, settings: S3Settings) -> IStorageProvider:
+        self.settings = settings
+        patience = Patience("cloud", Clock())
+        store = S3Store("cloud", settings, partial(credentials_for, moto_endpoint()), patience)
+        return BlockingProvider("cloud", store, InlineWorkers, Clock(), settings.plan, patience)
+
+    def restarted(self, provider: IStorageProvider) -> IStorageProvider:
+        return self.provider_with(self.settings)
 
 
 @pytest.mark.service
