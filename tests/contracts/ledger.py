@@ -218,6 +218,10 @@ class LedgerContract(Driven):
         self.assertTrue(await self.repair(A, 0, 1))
         self.assertFalse(await self.ledger.settle(self.part(A)))
         self.assertTrue(await self.ledger.settle(self.part(A, 0, 1)))
+        for passes in (2, 1):
+            await self.settle_garbage([Garbage(self.part(A), LATER, passes)])
+        self.assertEqual(await self.garbage(), ())
+        self.assertFalse(await self.ledger.settle(self.part(A)))
 
     @driven
     async def test_a_fragment_that_is_to_be_deleted_is_of_no_use(self) -> None:
@@ -335,6 +339,7 @@ class LedgerContract(Driven):
         self.assertTrue(await self.repair(A, 0, 1))
         await self.drop(A)
         await self.ledger.release([Garbage(self.key(A), LATER, 2)])
+        await self.settle_garbage([Garbage(self.key(A), LATER)])
         for passes in (2, 1):
             self.assertEqual((await self.state(A)).attempts, {0: attempt(1)})
             await self.settle_garbage([Garbage(self.key(A), LATER, passes)])

@@ -188,6 +188,32 @@ class OrdinaryTests(LedgerTestCase):
         self.assertEqual(self.reads(), 0)
 
 
+class VerifiedTests(LedgerTestCase):
+    def verified(self, *keys: str) -> set[str]:
+        found = self.successResultOf(self.ledger.get_verified(keys))
+        return set(found)
+
+    def test_each_share_version_and_chunk_has_its_own_time(self) -> None:
+        old = make_version(self.index.next_version(), [chunked(chunk(1), chunk(2))], number=1)
+        new = make_version(self.index.next_version(), [chunked(chunk(2), chunk(3))], number=2)
+        keys = [SHARE.key, *old.keys(), *new.keys()]
+        self.done(self.index.commit_share(SHARE, make_lease()))
+        self.done(self.index.commit_slot(old, None, None, NOW))
+        self.done(self.ledger.note_verified(keys, NOW))
+        self.assertEqual(self.verified(*keys), {SHARE.key, *old.keys()})
+        self.assertEqual(self.successResultOf(self.ledger.get_array_totals()).verified, 4)
+        self.done(self.index.commit_slot(new, old.version, None, NOW))
+        self.assertEqual(self.verified(*keys), {SHARE.key, str(chunk(2).key)})
+        totals = self.successResultOf(self.ledger.get_array_totals())
+        self.assertEqual((totals.verified, totals.objects), (2, 4))
+
+    def test_what_is_no_object_has_no_time(self) -> None:
+        keys = ["", "a", "claims/1.a.5", "shares/aa/x/1", fragment(SHARE.key)]
+        self.done(self.index.commit_share(SHARE, make_lease()))
+        self.done(self.ledger.note_verified(keys, NOW))
+        self.assertEqual(self.verified(*keys, SHARE.key), set())
+
+
 class FaultsTests(LedgerTestCase):
     def test_a_fragment_that_could_not_be_settled_is_noted_at_the_commit(self) -> None:
         self.done(self.index.reserve([SHARE.key]))
