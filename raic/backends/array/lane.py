@@ -14,7 +14,10 @@ from raic.interfaces import IObjectUpload
 from raic.values import Stored
 
 MAX_WRITE_BYTES = 1024 * 1024
-"""The most that an upload of a member is given at once."""
+"""The most that is written at once to an upload, of an array or of a member, as a rule."""
+
+_GATHERED_BYTES = 256 * 1024
+"""Pieces below this are joined: a copy costs less than a request."""
 
 
 class Lane:
@@ -99,15 +102,12 @@ class Lane:
 
     def _take(self) -> bytes:
         """What goes into the next request."""
-        piece = self._queue.popleft()
-        if not self._queue or len(piece) + len(self._queue[0]) > MAX_WRITE_BYTES:
-            return piece
-        pieces = [piece]
-        size = len(piece)
-        while self._queue and size + len(self._queue[0]) <= MAX_WRITE_BYTES:
+        pieces = [self._queue.popleft()]
+        size = len(pieces[0])
+        while self._queue and size < _GATHERED_BYTES:
             pieces.append(self._queue.popleft())
             size += len(pieces[-1])
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _written(self, _: None, size: int) -> None:
         self._busy = False

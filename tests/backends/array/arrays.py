@@ -15,7 +15,7 @@ from raic.backends.array.settings import ArraySettings
 from raic.backends.faults import FaultPlan
 from raic.backends.faulty import FaultyProvider
 from raic.backends.memory import MemoryProvider
-from raic.fragmentkeys import MAX_OBJECT_KEY_CHARACTERS
+from raic.fragmentkeys import MAX_OBJECT_KEY_CHARACTERS, escaped
 from raic.interfaces import IStorageProvider
 
 ARRAY_KEY = bytes(range(32))
@@ -24,8 +24,9 @@ NAMES = ("aws", "ovh", "b2", "attic", "scaleway", "cellar", "shed")
 
 def usable_key(key: str) -> str:
     """A key that is like ``key`` and that an array takes."""
-    room = MAX_OBJECT_KEY_CHARACTERS - key.count("-")
-    return key if len(key) <= room else key[:room].rstrip("/.") or "x"
+    if len(escaped(key)) <= MAX_OBJECT_KEY_CHARACTERS:
+        return key
+    return key[: MAX_OBJECT_KEY_CHARACTERS // (2 if "-" in key else 1)].rstrip("/.") or "x"
 
 
 class Rig:
@@ -45,6 +46,7 @@ class Rig:
         settings: ArraySettings | None = None,
         capacities: Sequence[int | None] = (),
         make: Callable[[str], IStorageProvider] | None = None,
+        kind: type[ArrayProvider] = ArrayProvider,
         **more: Any,
     ) -> None:
         self.clock = Clock()
@@ -64,11 +66,12 @@ class Rig:
         self.happy = happy
         self.settings = ArraySettings() if settings is None else settings
         self.more = more
+        self.kind = kind
         self.array = self.make()
 
     def make(self) -> ArrayProvider:
         """The array as a new process would have it."""
-        return ArrayProvider(
+        return self.kind(
             "clouds",
             self.members,
             self.code,
