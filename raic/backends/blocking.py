@@ -28,6 +28,7 @@ from raic.backends.keys import check_key, check_range
 from raic.backends.partupload import PartUpload
 from raic.backends.patience import Patience
 from raic.backends.streams import PieceStream
+from raic.backends.uplink import Uplink
 from raic.deferreds import async_to_deferred
 from raic.errors import ProviderError, StorageUnusable
 from raic.interfaces import (
@@ -55,6 +56,7 @@ class BlockingProvider:
     :param make_workers: called at every start; what it returns is stopped at the stop.
     :param clock: for the pauses between attempts.
     :param patience: which the store asks before every request.
+    :ivar uplink: the line, as its uploads have found it.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class BlockingProvider:
     ) -> None:
         self.name = name
         self._patience = patience or Patience(name, clock)
+        self.uplink = Uplink(clock)
         self._store = store
         self._make_workers = make_workers
         self._clock = clock
@@ -123,12 +126,17 @@ class BlockingProvider:
             self._clock,
             self._plan,
             self._must_run,
+            self.uplink,
+            self._may_wait,
             self._uploads.discard,
             key,
             size,
         )
         self._uploads.add(upload)
         return upload
+
+    def _may_wait(self, part_size: int) -> float:
+        return self.uplink.may_wait(part_size, len(self._uploads))
 
     def put_object(self, key: str, data: bytes) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IStorageProvider`."""

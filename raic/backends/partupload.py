@@ -14,6 +14,7 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from raic.backends.blockingstore import BlockingStore, PartPlan
+from raic.backends.uplink import Uplink
 from raic.deferreds import async_to_deferred
 from raic.errors import OutcomeUnknown, ProviderBusy, ProviderError, StorageUnusable
 from raic.interfaces import IObjectUpload
@@ -47,6 +48,7 @@ class PartUpload:
 
     :param name: the provider's.
     :param must_run: raises unless the provider is started.
+    :param may_wait: how many of its parts of a size may be on their way while the client writes.
     :param ended: called once, when there is nothing left to abort.
     """
 
@@ -58,6 +60,8 @@ class PartUpload:
         clock: IReactorTime,
         plan: PartPlan,
         must_run: Callable[[str], None],
+        uplink: Uplink,
+        may_wait: Callable[[int], float],
         ended: Callable[[PartUpload], None],
         key: str,
         size: int,
@@ -68,6 +72,8 @@ class PartUpload:
         self._clock = clock
         self._in_flight_limit = plan.in_flight
         self._must_run = must_run
+        self._uplink = uplink
+        self._may_wait = may_wait
         self._ended = ended
         self._key = key
         self._size = size
@@ -171,6 +177,10 @@ class PartUpload:
         self._in_flight += 1
         assert part is not None
         self._send(number, part)
+        # It has the client wait now rather than at the end, see Uplink.
+        while self._in_flight > self._may_wait(self._part_size):
+            await self._change()
+            self._must_be_alive("write")
 
     async def _begin(self) -> None:
         begin = partial(self._store.begin_parts, self._key, self._size)
@@ -184,13 +194,17 @@ class PartUpload:
     @async_to_deferred
     async def _send(self, number: int, part: bytearray) -> None:
         put = partial(self._store.put_part, self._begun, number, part)
+        arrived = 0
+        self._uplink.began()
         with self._working():
             try:
                 self._receipts[number] = await self._insistently("write", lambda _: put())
             except Exception as error:  # noqa: BLE001 - kept for the next call of the uploader
                 self._fail(error)
             else:
+                arrived = len(part)
                 self._free.append(part)
+            self._uplink.ended(arrived)
             self._in_flight -= 1
 
     async def _put(self) -> None:

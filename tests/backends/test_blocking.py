@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.blocking import BlockingProvider
 from raic.backends.blockingstore import PartPlan
+from raic.backends.patience import Patience
+from raic.backends.uplink import Uplink
 from raic.errors import (
     AccessDenied,
     OutcomeUnknown,
     ProviderBusy,
+    ProviderTimedOut,
     ProviderUnreachable,
     StorageUnusable,
 )
@@ -76,15 +81,27 @@ class PlanTests(SynchronousTestCase):
 class HeldCase(SynchronousTestCase):
     """Every call of the store waits for the test."""
 
+    patience = 20.0
+
     def setUp(self) -> None:
         self.store = DictionaryStore()
         self.workers = HeldWorkers()
         self.clock = Clock()
-        self.provider = BlockingProvider(NAME, self.store, self.make_workers, self.clock, PLAN)
+        self.provider = BlockingProvider(
+            NAME,
+            self.store,
+            self.make_workers,
+            self.clock,
+            PLAN,
+            Patience(NAME, self.clock, self.patience),
+        )
         starting = self.provider.start()
         self.workers.run_all()
         self.successResultOf(starting)
         self.store.calls.clear()
+        # The line is known to be quick.
+        self.provider.uplink.began()
+        self.provider.uplink.ended(1)
 
     def make_workers(self) -> HeldWorkers:
         self.workers = HeldWorkers()
@@ -262,6 +279,104 @@ class UploadTests(HeldCase):
             finishing = upload.finish()
             self.settle()
             self.failureResultOf(finishing, ZeroDivisionError)
+
+
+class SlowLineTests(HeldCase):
+    """What is still on its way in the end is through in time."""
+
+    patience = 1e9  # one worker sends all parts, in turns, as the line does
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.provider.uplink = Uplink(self.clock)
+
+    def upload(self, parts: int, seconds: float) -> tuple[float, float]:
+        """Upload parts, each of which takes so long, one after the other.
+
+        :return: the longest time that a write took, and what the end did.
+        """
+        upload = self.provider.open_upload(KEY, parts * PART)
+        longest = 0.0
+        for _ in range(parts):
+            writing = upload.write(pattern(PART))
+            longest = max(longest, self.passed(writing, seconds))
+            self.successResultOf(writing)
+        finishing = upload.finish()
+        took = self.passed(finishing, seconds)
+        self.successResultOf(finishing)
+        self.provider.delete_objects([KEY])
+        self.workers.run_all()
+        return longest, took
+
+    def passed(self, waiting: Deferred[Any], seconds: float) -> float:
+        began = self.clock.seconds()
+        while not waiting.called:
+            self.clock.advance(seconds)
+            self.workers.step()
+        return self.clock.seconds() - began
+
+    def test_no_request_waits_for_more_than_the_line_carries(self) -> None:
+        for seconds in (1.0, 5.0, 9.0, 12.0, 20.0):
+            self.provider.uplink = Uplink(self.clock)
+            for _ in range(3):
+                longest, took = self.upload(8, seconds)
+                # And what it takes to begin or to complete.
+                self.assertLessEqual(longest, 45.0, seconds)
+                self.assertLessEqual(took, 45.0, seconds)
+
+    def test_the_first_part_is_waited_for_and_a_quick_line_is_filled(self) -> None:
+        upload = self.provider.open_upload(KEY, 5 * PART)
+        writing = upload.write(pattern(PART))
+        self.workers.step()
+        self.assertNoResult(writing)
+        self.clock.advance(0.1)
+        self.workers.step()
+        self.successResultOf(writing)
+        for _ in range(2):
+            self.successResultOf(upload.write(pattern(PART)))
+        self.assertEqual(len(self.workers.held), 2)
+        aborting = upload.abort()
+        self.settle()
+        self.successResultOf(aborting)
+
+    def test_uploads_share_the_line(self) -> None:
+        uplink = Uplink(self.clock)
+        uplink.began()
+        self.clock.advance(10)
+        uplink.ended(1000)
+        self.assertEqual(uplink.may_wait(500, 1), 4.0)
+        self.assertEqual(uplink.may_wait(500, 2), 1.5)
+        self.assertEqual(uplink.may_wait(500, 10), 0.0)
+
+    def test_a_line_that_becomes_slow_is_known_as_such_soon(self) -> None:
+        uplink = Uplink(self.clock)
+        for size in (100_000, 100, 100):
+            for _ in range(4):
+                uplink.began()
+                self.clock.advance(40)
+                uplink.ended(size)
+        self.assertLess(uplink.may_wait(500, 1), 10)
+
+
+class PatienceTests(HeldCase):
+    def test_what_waited_too_long_for_a_thread_is_not_sent(self) -> None:
+        calls = (
+            self.provider.put_object(KEY, b"abc"),
+            self.provider.get_object(KEY, 0, 1),
+            self.provider.delete_objects([KEY]),
+        )
+        self.clock.advance(20.1)
+        self.workers.run_all()
+        for call in calls:
+            late = self.failureResultOf(call, ProviderTimedOut)
+            self.assertIn("no time was left", str(late.value))
+        self.assertEqual(self.store.calls, [])
+
+    def test_what_no_client_waits_for_may_take_its_time(self) -> None:
+        clearing = self.provider.clear_interrupted_uploads("")
+        self.clock.advance(1000)
+        self.workers.run_all()
+        self.assertEqual(self.successResultOf(clearing), 0)
 
 
 class LifeTests(HeldCase):
