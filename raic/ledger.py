@@ -129,6 +129,15 @@ class IFragmentLedger(Interface):
     def get_array_totals() -> Deferred[ArrayTotals]:
         """:return: fires with the running totals; takes the same time at any size."""
 
+    def get_notes() -> Deferred[Mapping[str, str]]:
+        """:return: fires with all notes, by name."""
+
+    def set_note(name: str, text: str) -> Deferred[None]:
+        """Keep a short text for the array's upkeep, in place of any earlier one of that name.
+
+        :param text: empty to forget it.
+        """
+
     def add_event(event: ArrayEvent) -> Deferred[None]:
         """Keep a line of the array's history, of which only the newest 10,000 are kept."""
 

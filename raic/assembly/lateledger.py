@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from raic.backends.array.census import Attempts
 from raic.interfaces import IFragmentLedger
 from raic.values import ArrayEvent, ArrayTotals, FragmentState, Garbage, Placed
 
@@ -15,11 +16,13 @@ from raic.values import ArrayEvent, ArrayTotals, FragmentState, Garbage, Placed
 class LateLedger:
     """Passes everything on to the index's ledger, from when there is one.
 
-    Until then it knows of nothing out of the ordinary; nobody may write by then.
+    Until then it knows of nothing out of the ordinary but what it is told; nobody may write by
+    then.
     """
 
     def __init__(self) -> None:
         self._ledger: IFragmentLedger | None = None
+        self._attempts: Attempts = {}
         self._rows: tuple[Placed, ...] = ()
 
     @property
@@ -32,6 +35,10 @@ class LateLedger:
             raise RuntimeError("the index is not open yet")
         return self._ledger
 
+    def tell(self, attempts: Attempts) -> None:
+        """Say which attempts count, for as long as there is no index."""
+        self._attempts = attempts
+
     def attach(self, ledger: IFragmentLedger) -> Deferred[None]:
         """Pass everything on from now on.
 
@@ -43,7 +50,8 @@ class LateLedger:
     def lookup(self, object_key: str) -> Deferred[FragmentState]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         if self._ledger is None:
-            return succeed(FragmentState())
+            told = self._attempts.get(object_key, {})
+            return succeed(FragmentState(attempts={n: key.attempt for n, key in told.items()}))
         return self._ledger.lookup(object_key)
 
     def note_missing(self, fragment_keys: Collection[str], reason: str) -> Deferred[None]:
@@ -100,6 +108,14 @@ class LateLedger:
     def get_array_totals(self) -> Deferred[ArrayTotals]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         return self.attached.get_array_totals()
+
+    def get_notes(self) -> Deferred[Mapping[str, str]]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+        return self.attached.get_notes()
+
+    def set_note(self, name: str, text: str) -> Deferred[None]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+        return self.attached.set_note(name, text)
 
     def add_event(self, event: ArrayEvent) -> Deferred[None]:
         """See :class:`raic.interfaces.IFragmentLedger`."""

@@ -107,6 +107,17 @@ class LedgerContract(Driven):
             self.assertRaises(ValueError, refused)
         self.assertEqual(await self.repairs(), ())
 
+    # Notes
+
+    @driven
+    async def test_notes_are_kept_replaced_and_forgotten(self) -> None:
+        self.assertEqual(await self.ledger.get_notes(), {})
+        for name, text in (("scrub", "5"), ("number", "4"), ("scrub", "6"), ("number", "")):
+            await self.ledger.set_note(name, text)
+        await self.restart(clean=False)
+        self.assertEqual(await self.ledger.get_notes(), {"scrub": "6"})
+        await self.ledger.set_note("unknown", "")
+
     # Repairs
 
     @driven

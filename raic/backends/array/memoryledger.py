@@ -39,6 +39,7 @@ class MemoryLedger:
         self.verified: dict[str, int] = {}
         self.placement: tuple[Placed, ...] = ()
         self.events: list[ArrayEvent] = []
+        self.notes: dict[str, str] = {}
         self.settled: set[str] = set()
 
     def copy(self) -> MemoryLedger:
@@ -209,6 +210,17 @@ class MemoryLedger:
             oldest=min(days) * _DAY_SECONDS if days else None,
         )
         return succeed(totals)
+
+    def get_notes(self) -> Deferred[Mapping[str, str]]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+        return succeed(dict(self.notes))
+
+    def set_note(self, name: str, text: str) -> Deferred[None]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+        self.notes.pop(name, None)
+        if text:
+            self.notes[name] = text
+        return succeed(None)
 
     def add_event(self, event: ArrayEvent) -> Deferred[None]:
         """See :class:`raic.interfaces.IFragmentLedger`."""

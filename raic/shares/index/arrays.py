@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from raic.shares.index.rows import Execute
 from raic.values import ArrayEvent, Placed
@@ -26,6 +26,18 @@ def set_placement(execute: Execute, rows: Sequence[Placed]) -> None:
     execute("DELETE FROM placements")
     for row in rows:
         execute("INSERT INTO placements VALUES (?, ?, ?)", (row.number, row.provider, row.former))
+
+
+def get_notes(execute: Execute) -> Mapping[str, str]:
+    """All notes, by name."""
+    return dict(execute("SELECT name, text FROM notes").fetchall())
+
+
+def set_note(execute: Execute, name: str, text: str) -> None:
+    """Replace a note; an empty one is forgotten."""
+    execute("DELETE FROM notes WHERE name = ?", (name,))
+    if text:
+        execute("INSERT INTO notes VALUES (?, ?)", (name, text))
 
 
 def add_event(execute: Execute, event: ArrayEvent) -> None:

@@ -136,6 +136,14 @@ class SqliteLedger:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         return self._database.look_up(verified.array_totals)
 
+    def get_notes(self) -> Deferred[Mapping[str, str]]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+        return self._database.look_up(arrays.get_notes)
+
+    def set_note(self, name: str, text: str) -> Deferred[None]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+        return self._database.submit(arrays.set_note, name, text)
+
     def add_event(self, event: ArrayEvent) -> Deferred[None]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         return self._database.submit(arrays.add_event, event)

@@ -24,6 +24,11 @@ CREATE TABLE placements (
     former TEXT                  -- from where its fragments are being moved; NULL as a rule
 ) WITHOUT ROWID;
 
+CREATE TABLE notes (
+    name TEXT NOT NULL PRIMARY KEY,
+    text TEXT NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE events (
     id INTEGER PRIMARY KEY,
     time INTEGER NOT NULL,
