@@ -26,11 +26,6 @@ class FragmentEncoder:
         self._taken = 0
         self._stripe = 0
 
-    @property
-    def taken(self) -> int:
-        """How many bytes of the object have come."""
-        return self._taken
-
     def add(self, data: bytes, numbers: Collection[int]) -> Pieces:
         """What the object's next bytes add to some of the fragments.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.array.settings import ArraySettings
 from raic.errors import (
     AccessDenied,
+    IndexBusy,
     KeyTaken,
     NoSpace,
     ObjectNotFound,
@@ -204,6 +205,24 @@ class TestPutting(WritingCase):
         straggler.release()
         self.rig.clock.advance(61)
         self.assertEqual(list(self.rig.ledger.repairs), list(stored.missing))
+
+    def test_a_ledger_that_fails_is_told_no_more_and_does_no_harm(self) -> None:
+        straggler = self.rig.plans["ovh"].hang("put_object")
+        putting = self.put()
+        self.rig.clock.advance(0.1)
+        self.successResultOf(putting)
+        self.rig.ledger.settle = lambda key: fail(IndexBusy("locked"))  # type: ignore[method-assign]
+        straggler.release()
+        self.rig.clock.advance(1)
+        self.assertEqual(self.rig.clock.getDelayedCalls(), [])
+
+    def test_what_can_be_neither_deleted_nor_noted_is_hidden(self) -> None:
+        for name in ("b2", "attic"):
+            self.rig.plans[name].fail("put_object")
+        self.rig.plans["aws"].fail("delete_objects")
+        self.rig.ledger.release = lambda some: fail(IndexBusy("locked"))  # type: ignore[method-assign]
+        self.error(self.put(), ProviderUnreachable)
+        self.assert_nothing_shows()
 
     def test_no_answer_at_all_ends_in_time(self) -> None:
         gates = [plan.hang("put_object") for plan in self.rig.plans.values()]
