@@ -33,10 +33,21 @@ class Placement:
     """Which members have the fragments of which number; never changes.
 
     :param places: by number, the home, and where else fragments may still be.
+    :param filling: numbers that older objects may have no fragment of yet.
+    :param leaving: numbers that new objects get no fragment of any more.
     """
 
-    def __init__(self, places: Mapping[int, tuple[Member, Member | None]]) -> None:
+    def __init__(
+        self,
+        places: Mapping[int, tuple[Member, Member | None]],
+        filling: Collection[int] = (),
+        leaving: Collection[int] = (),
+    ) -> None:
         self._places = {number: _Place(*places[number]) for number in sorted(places)}
+        self.filling = frozenset(filling).intersection(places)
+        self.leaving = frozenset(leaving).intersection(places)
+        self.partial = self.filling | self.leaving
+        self._lasting = tuple(n for n in self._places if n not in self.leaving)
 
     @classmethod
     def initial(cls, members: Sequence[Member]) -> Placement:
@@ -64,8 +75,17 @@ class Placement:
         )
 
     def numbers(self) -> tuple[int, ...]:
-        """The numbers of fragments that new objects have, in ascending order."""
+        """The numbers of the fragments that objects may have, in ascending order."""
         return tuple(self._places)
+
+    def lasting(self) -> tuple[int, ...]:
+        """The numbers of the fragments that new objects get, in ascending order."""
+        return self._lasting
+
+    def members(self) -> tuple[Member, ...]:
+        """Every member that may have fragments, once."""
+        named = {member.name: member for number in self._places for member in self.where(number)}
+        return tuple(named.values())
 
     def home(self, number: int) -> Member:
         """Where new fragments of a number go.
@@ -94,13 +114,20 @@ class Placement:
         return self._with(number, (self.home(number), None))
 
     def added(self, number: int, home: Member) -> Placement:
-        """With one more number."""
-        return self._with(number, (home, None))
+        """With one more number, of which there are no fragments yet."""
+        return self._with(number, (home, None)).marked(self.filling | {number}, self.leaving)
 
     def without(self, number: int) -> Placement:
         """With one number less."""
-        return Placement({n: (self.home(n), self.also(n)) for n in self._places if n != number})
+        places = {n: place for n, place in self._all().items() if n != number}
+        return Placement(places, self.filling, self.leaving)
+
+    def marked(self, filling: Collection[int], leaving: Collection[int]) -> Placement:
+        """With other numbers that not all objects have fragments of; rows do not tell these."""
+        return Placement(self._all(), filling, leaving)
 
     def _with(self, number: int, place: tuple[Member, Member | None]) -> Placement:
-        places = {n: (self.home(n), self.also(n)) for n in self._places}
-        return Placement({**places, number: place})
+        return Placement({**self._all(), number: place}, self.filling, self.leaving)
+
+    def _all(self) -> dict[int, tuple[Member, Member | None]]:
+        return {n: (place.home, place.also) for n, place in self._places.items()}

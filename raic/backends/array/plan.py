@@ -55,7 +55,7 @@ class WritePlan:
         self.size = size
         self._shape = Shape(tools.code, size)
         placement = tools.placement()
-        self.homes: Mapping[int, Member] = {n: placement.home(n) for n in placement.numbers()}
+        self.homes: Mapping[int, Member] = {n: placement.home(n) for n in placement.lasting()}
         self._fragments = {n: self._shape.key(object_key, n, FIRST_ATTEMPT) for n in self.homes}
         self.keys = {number: str(key) for number, key in self._fragments.items()}
         self.fragment_size = tools.code.fragment_size(size)

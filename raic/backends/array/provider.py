@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
@@ -23,10 +24,11 @@ from raic.backends.array.settings import ArraySettings
 from raic.backends.array.space import space_of
 from raic.backends.array.starting import Starter
 from raic.backends.array.stragglers import Stragglers
+from raic.backends.array.target import Tools
 from raic.backends.array.writing import ArrayWriter
 from raic.backends.keys import check_key, check_range
 from raic.deferreds import async_to_deferred
-from raic.errors import ObjectNotFound, ProviderError, StorageUnusable
+from raic.errors import ConfigurationError, ObjectNotFound, ProviderError, StorageUnusable
 from raic.fragmentkeys import MAX_NUMBER, MAX_OBJECT_KEY_CHARACTERS, escaped, parse_fragment_key
 from raic.interfaces import (
     IFragmentLedger,
@@ -57,7 +59,13 @@ class ArrayProvider:
     :param array_key: 32 secret bytes, with which fragments are tagged.
     :param former_codes: other codes with which objects were written that may still be there.
     :param length_of: an object's length, if its key tells it; others must be listed to be read.
+    :param make_member: makes a member, not started, of a provider that is not among ``members``
+        but has fragments, as the ledger says; raises ``LookupError`` or ``ConfigurationError``
+        when there is no such provider.
+    :ivar calls: how many reads and writes were begun.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -72,6 +80,7 @@ class ArrayProvider:
         *,
         former_codes: Sequence[Code] = (),
         length_of: Callable[[str], int | None] = unknown_length,
+        make_member: Callable[[str], Member] | None = None,
     ) -> None:
         _check(members, code, happy)
         self.name = name
@@ -83,6 +92,8 @@ class ArrayProvider:
         self._clock = clock
         self._settings = settings
         self._length_of = length_of
+        self._make_member = make_member
+        self.calls = 0
         self._placement = Placement.initial(members)
         self._started = False
         self._starter: Starter | None = None
@@ -115,6 +126,64 @@ class ArrayProvider:
     def health(self) -> HealthBook:
         """How the members are doing."""
         return self._reader.health
+
+    @property
+    def code(self) -> Code:
+        """With what objects are written."""
+        return self._code
+
+    @property
+    def happy(self) -> int:
+        """How many members must have stored an object before it is acknowledged."""
+        return self._happy
+
+    @property
+    def settings(self) -> ArraySettings:
+        """How it behaves."""
+        return self._settings
+
+    @property
+    def lengths(self) -> Lengths:
+        """How long objects are."""
+        return self._lengths
+
+    @property
+    def reading(self) -> Tools:
+        """What its readers share."""
+        return self._reader.tools
+
+    def members(self) -> tuple[Member, ...]:
+        """The members that were started, or are to be."""
+        return self._members
+
+    def uploads(self) -> frozenset[object]:
+        """The uploads that have not ended, to be compared with those of another time."""
+        return self._writer.under_way()
+
+    @async_to_deferred
+    async def add_member(self, member: Member) -> None:
+        """Start a provider, and have it be a member from now on; it has no number yet.
+
+        :return: fails as its start does; then it is none.
+        """
+        if member.name in {each.name for each in self._members}:
+            raise ValueError(f"{member.name} is a member already")
+        await member.provider.start()
+        self._members = (*self._members, member)
+
+    @async_to_deferred
+    async def remove_member(self, name: str) -> None:
+        """Stop a member that has no fragments.
+
+        :return: fires when it has stopped; never fails.
+        """
+        gone = [member for member in self._members if member.name == name]
+        self._members = tuple(member for member in self._members if member.name != name)
+        self.health.forget([name])
+        if self._starter is not None:
+            self._starter.forget(name)
+        for member in gone:
+            await maybeDeferred(member.provider.stop).addErrback(_ignored)
 
     def placement(self) -> Placement:
         """Which members have which fragments."""
@@ -149,6 +218,7 @@ class ArrayProvider:
             self._placement = self._placed(rows)
         else:
             await self._ledger.set_placement(self._placement.rows())
+        self._members = self._placement.members()
         self._starter = Starter(
             self.name, self._members, self._code.needed, self._clock, self._settings
         )
@@ -173,6 +243,7 @@ class ArrayProvider:
         """See :class:`raic.interfaces.IStorageProvider`."""
         _check_object_key(key)
         check_range(0, size)
+        self.calls += 1
         upload = self._writer.open_upload(key, size)
         if not self._started:
             upload.refuse(self._unusable("open_upload"))
@@ -186,6 +257,7 @@ class ArrayProvider:
         _check_object_key(key)
         if not self._started:
             return fail(self._unusable("put_object"))
+        self.calls += 1
         return self._writer.put_object(key, data)
 
     def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
@@ -193,6 +265,7 @@ class ArrayProvider:
         refusal = self._refusal("get_object", key, offset, length)
         if refusal is not None:
             return fail(refusal)
+        self.calls += 1
         return self._reader.get_object(key, offset, length)
 
     def stream_object(
@@ -202,6 +275,7 @@ class ArrayProvider:
         refusal = self._refusal("stream_object", key, offset, length)
         if refusal is not None:
             return fail(refusal)
+        self.calls += 1
         return self._reader.stream_object(key, offset, length, consumer)
 
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
@@ -260,15 +334,37 @@ class ArrayProvider:
             alsoProvides(self, IInterruptedUploads)
 
     def _placed(self, rows: Collection[Placed]) -> Placement:
+        names = {name for row in rows for name in (row.provider, row.former) if name is not None}
+        configured = {member.name for member in self._members}
+        for name in sorted(configured - names):
+            self._log.warn(
+                "{array}: {member} has no fragments and is not used; to give it some, run 'raic"
+                " array add {member}', else remove it from 'providers'",
+                array=self.name,
+                member=name,
+            )
         try:
-            return Placement.of(rows, self._members)
-        except KeyError as unknown:
+            made = [self._made(name) for name in sorted(names - configured)]
+            return Placement.of(rows, [*self._members, *made])
+        except (LookupError, ConfigurationError) as unknown:
             raise StorageUnusable(
                 self.name,
                 "start",
                 f"there are fragments on {unknown}, which is not one of the array's providers",
                 "name it in raic.cfg again, and replace or drain it with raic array",
             ) from None
+
+    def _made(self, name: str) -> Member:
+        """A member that the configuration does not count among those of the array."""
+        if self._make_member is None:
+            raise KeyError(name)
+        member = self._make_member(name)
+        self._log.warn(
+            "{array}: {member} has fragments: add it to 'providers' in [array:{array}]",
+            array=self.name,
+            member=name,
+        )
+        return member
 
     def _refusal(self, operation: str, key: str, offset: int, length: int) -> ProviderError | None:
         _check_object_key(key)

@@ -58,6 +58,11 @@ class FragmentReader:
             Reports(name, ledger, clock),
         )
 
+    @property
+    def tools(self) -> Tools:
+        """What all readers of the array share."""
+        return self._tools
+
     def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
         """See :class:`raic.interfaces.IStorageProvider`."""
 

@@ -42,6 +42,7 @@ class Starter:
         self._waiting: Acknowledgement | None = None
         self._errors: dict[str, ProviderError] = {}
         self._retries: dict[str, Any] = {}
+        self._forgotten: set[str] = set()
 
     @property
     def errors(self) -> dict[str, ProviderError]:
@@ -65,6 +66,14 @@ class Starter:
         for number in range(len(self._members)):
             self._begin(number, settings.first_retry)
         return waiting.wait().addCallback(self._begun, waiting)
+
+    def forget(self, name: str) -> None:
+        """Do not start this member any more."""
+        self._forgotten.add(name)
+        self._errors.pop(name, None)
+        call = self._retries.pop(name, None)
+        if call is not None:
+            call.cancel()
 
     def stop(self) -> None:
         """Start nobody any more."""
@@ -94,7 +103,7 @@ class Starter:
     def _failed(self, failure: Failure, number: int, pause: float) -> None:
         member = self._members[number]
         error = translated(member.name, "start", failure)
-        if not self._running:
+        if not self._running or member.name in self._forgotten:
             return
         known = self._errors.get(member.name)
         if known is None or type(known) is not type(error):

@@ -60,7 +60,7 @@ class Target:
     """An object that is to be read.
 
     :param key: of any of its fragments.
-    :ivar missing: the numbers of fragments that are known to be bad or gone.
+    :ivar missing: the numbers of fragments that are known to be bad or gone, or may not exist.
     """
 
     def __init__(self, tools: Tools, key: FragmentKey, state: FragmentState) -> None:
@@ -68,11 +68,11 @@ class Target:
         self.code = Code(key.needed, key.block_size)
         self.length = key.length
         self.blocks = Blocks(self.code, key.length)
-        self.missing = state.missing
         self._tools = tools
         self._key = key
         self._state = state
         self._placement = tools.placement()
+        self.missing = state.missing | self._placement.partial
 
     def extent(self, begin: int, end: int) -> Extent:
         """A range of it."""

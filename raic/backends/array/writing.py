@@ -51,6 +51,10 @@ class ArrayWriter:
             )
         return waiting.wait().addCallback(_outcome, plan, waiting)
 
+    def under_way(self) -> frozenset[object]:
+        """The uploads that have not ended."""
+        return frozenset(self._uploads)
+
     def stop(self) -> list[Deferred[None]]:
         """Abort what is under way; each Deferred fires when one upload is aborted."""
         return [upload.abort() for upload in list(self._uploads)]
