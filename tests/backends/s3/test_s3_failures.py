@@ -250,13 +250,6 @@ class UnreachableTests(Scripted):
     """Where no server is."""
 
     @driven
-    async def test_a_refused_connection(self) -> None:
-        await self.server.stop()
-        failed = await self.refused(self.provider.put_object(KEY, TEN), ProviderUnreachable)
-        self.assertIn("refused", str(failed))
-        self.assertIn("endpoint_url", failed.remedy)
-
-    @driven
     async def test_an_unknown_name(self) -> None:
         await self.provider.stop()
         self.provider = self.make_provider(endpoint_url="http://nowhere.invalid")

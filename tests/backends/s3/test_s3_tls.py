@@ -43,18 +43,6 @@ class TlsTests(Scripted):
         self.assertIn("content-md5", self.server.requests[-1].headers)
 
     @driven
-    async def test_an_unknown_authority_is_told_apart(self) -> None:
-        await self.provider.stop()
-        for ca_bundle in (None, self.other_authority()):
-            self.provider = self.make_provider(ca_bundle=ca_bundle)
-            failed = await self.refused(self.provider.start(), StorageUnusable)
-            self.assertIn("by ca_bundle", failed.remedy)
-            self.assertIn(self.server.url, failed.remedy)
-
-    def other_authority(self) -> str:
-        return loopback_certificate(Path(self.mktemp()))[1]
-
-    @driven
     async def test_a_bundle_that_is_none(self) -> None:
         await self.provider.stop()
         path = Path(self.mktemp())

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred
 
-from raic.config.tls import ServerTls
 from raic.errors import (
     AccessDenied,
     NoSpace,
@@ -261,59 +252,3 @@ class FailureTests(Scripted):
         failed = await self.provider.delete_objects(["a", "b", "c"])
         self.assertEqual(failed, frozenset("b"))
         await self.refused(self.provider.delete_objects(["b", "c"]), ProviderBusy)
-
-    @driven
-    async def test_nothing_listens(self) -> None:
-        await self.server.stop()
-        await self.refused(self.provider.get_object("a", 0, 1), ProviderUnreachable)
-        await self.refused(self.provider.put_object("a", TEN), ProviderUnreachable)
-        await self.refused(self.make_provider().start(), ProviderUnreachable)
-
-    @driven
-    async def test_a_name_that_no_one_knows(self) -> None:
-        provider = self.make_provider(auth_url="http://nowhere.invalid")
-        await self.refused(provider.start(), ProviderUnreachable)
-
-
-class CertificateTests(Scripted):
-    """A server whose certificate is its own authority."""
-
-    def setUp(self) -> Deferred[None] | None:  # type: ignore[override]  # trial waits for it
-        self.pem = Path(self.mktemp()).absolute()
-        self.pem.write_bytes(certificate_of_loopback())
-        self.tls = ServerTls(self.pem)
-        return super().setUp()
-
-    async def start(self) -> None:
-        """Not yet."""
-
-    @driven
-    async def test_no_password_is_sent_to_whom_no_one_trusts(self) -> None:
-        refused = await self.refused(self.provider.start(), StorageUnusable)
-        self.assertIn("ca_bundle", refused.remedy)
-        self.assertEqual(self.server.requests, [])
-
-    @driven
-    async def test_an_authority_can_be_named(self) -> None:
-        provider = self.make_provider(ca_bundle=str(self.pem))
-        self.addCleanup(provider.stop)
-        await provider.start()
-        await provider.put_object("a", TEN)
-
-
-def certificate_of_loopback() -> bytes:
-    """A certificate of 127.0.0.1, signed by itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
-    begin = datetime.now(timezone.utc) - timedelta(days=1)
-    address = x509.IPAddress(ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .sign(key, SHA256())
-    )
-    return certificate.public_bytes(Encoding.PEM) + key.private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
