@@ -254,6 +254,18 @@ class FaultsTests(LedgerTestCase):
             self.done(self.index.commit_share(make_share(shnum=number), make_lease()))
         self.assertEqual(self.index._intents._settled, {})
 
+    def test_a_loaded_version_ends_the_repairs_of_the_one_before(self) -> None:
+        old = make_version(self.index.next_version(), [chunked(chunk(1), chunk(2))], number=1)
+        new = make_version(self.index.next_version(), [chunked(chunk(2))], number=2)
+        missing = [fragment(key) for key in sorted(old.keys())]
+        self.done(self.index.commit_slot(old, None, None, NOW, missing))
+        self.done(self.ledger.note_verified(old.keys(), NOW))
+        self.done(self.index.load([], [(new, [])]))
+        repairs = self.successResultOf(self.ledger.next_repairs(10, ""))
+        self.assertEqual(repairs, (fragment(str(chunk(2).key)),))
+        totals = self.successResultOf(self.ledger.get_array_totals())
+        self.assertEqual((totals.verified, totals.objects), (1, 2))
+
     def test_only_the_newest_events_are_kept(self) -> None:
         fill = """INSERT INTO events (time, what, detail)
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
