@@ -36,10 +36,15 @@ class Stored:
 
 @frozen
 class ListedObject:
-    """One line of a listing."""
+    """One line of a listing.
+
+    :ivar partial: whether so little of the object is there that it cannot be read and cannot have
+        been acknowledged, as a broken-off write can leave it in an array.
+    """
 
     key: str
     size: int
+    partial: bool = False
 
 
 @frozen

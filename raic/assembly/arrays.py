@@ -29,11 +29,13 @@ class ArrayStack:
 
     :ivar provider: the outermost: what is stored and read goes through it.
     :ivar claims: what claims on the prefix go through.
+    :ivar members: the providers, as the array knows them.
     :ivar ledger: has to be attached to the index before anything is written.
     """
 
     provider: IStorageProvider
     claims: IStorageProvider
+    members: tuple[Member, ...]
     array: ArrayProvider
     ledger: LateLedger
     observation: ObservationLayer
@@ -50,9 +52,10 @@ def make_array(
     :raises IdentityError: there is no key for its fragments.
     """
     ledger = LateLedger()
+    ours = tuple(array_member(member) for member in members)
     array = ArrayProvider(
         settings.name,
-        [array_member(member) for member in members],
+        ours,
         Code(settings.needed, settings.block_size),
         settings.happy,
         _key(identity),
@@ -67,7 +70,7 @@ def make_array(
         provider = ReadCacheLayer(observation, settings.cache, length_of)
     claimed = [Member(member.settings.name, member.untagged) for member in members]
     claims = QuorumProvider(settings.name, claimed, settings.happy)
-    return ArrayStack(provider, claims, array, ledger, observation)
+    return ArrayStack(provider, claims, ours, array, ledger, observation)
 
 
 def array_member(member: MemberStack) -> Member:

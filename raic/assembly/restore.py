@@ -9,12 +9,14 @@ from pathlib import Path
 from attrs import frozen
 
 from raic.assembly.members import Reactor
-from raic.assembly.stack import PROVIDER_THREADS, make_provider
+from raic.assembly.stack import PROVIDER_THREADS, ProviderStack, make_stack
 from raic.assembly.taking_over import TakeOverNote
+from raic.backends.array.census import Attempts, record_attempts, take_census
 from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.deferreds import async_to_deferred
-from raic.interfaces import ILocalListing, IStorageProvider
+from raic.interfaces import ILocalListing
+from raic.shares.ages import GARBAGE_SECONDS
 from raic.shares.index import create_index, open_index, replace_index
 from raic.shares.orphans import find_orphans
 from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
@@ -53,24 +55,36 @@ async def restore_index(
         Path(f"{aside}{suffix}").unlink(missing_ok=True)
     TakeOverNote(config).raise_if_there()
     workers = ThreadWorkers(reactor, PROVIDER_THREADS, "raic-provider")
-    provider = make_provider(config, identity, workers, reactor)
+    stack = make_stack(config, identity, workers, reactor)
     try:
-        await provider.start()
-        create_index(aside, await highest_epoch(provider) + 1)
-        report = await _fill_index(aside, provider, identity, reactor, progress)
+        await stack.provider.start()
+        attempts = await _attempts(stack)
+        create_index(aside, await highest_epoch(stack.provider, stack.untagged) + 1)
+        report = await _fill_index(aside, stack, attempts, identity, reactor, progress)
     finally:
-        await provider.stop()
+        await stack.provider.stop()
         await workers.stop()
     return RestoredIndex(report, _keep(replace_index(aside, config.index_path), reactor))
 
 
+async def _attempts(stack: ProviderStack) -> Attempts:
+    """Which fragments of an array were made anew; it reads by that from now on."""
+    if stack.array is None:
+        return {}
+    attempts = await take_census(stack.array.members)
+    stack.array.ledger.tell(attempts)
+    return attempts
+
+
 async def _fill_index(
     path: Path,
-    provider: IStorageProvider,
+    stack: ProviderStack,
+    attempts: Attempts,
     identity: Identity,
     reactor: Reactor,
     progress: Callable[[RebuildReport], None],
 ) -> RebuildReport:
+    provider = stack.provider
     index = open_index(
         path,
         reactor,
@@ -81,6 +95,10 @@ async def _fill_index(
     )
     try:
         report = await rebuild(provider, index, Sealer(identity.seal_key), reactor, progress)
+        if stack.array is not None:
+            await stack.array.ledger.attach(index.ledger)
+            not_before = int(reactor.seconds()) + GARBAGE_SECONDS
+            await record_attempts(index.ledger, attempts, not_before)
         if not report.problem_count:
             # Objects that could not be used are not orphans: somebody may yet repair them.
             await find_orphans(provider, index, reactor)

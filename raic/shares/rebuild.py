@@ -37,7 +37,8 @@ class RebuildReport:
     :ivar slots: slots that the index now has, and :ivar slot_bytes: the length of their versions'
         objects and chunks.
     :ivar deleted_slots: slots that stay gone, because their newest version is a tombstone.
-    :ivar left_over: objects that nothing needs: older versions, tombstones, second copies.
+    :ivar left_over: objects that nothing needs: older versions, tombstones, second copies, and
+        what broken-off writes left.
     :ivar problem_count: how many objects could not be used; all objects of their storage indexes
         are set aside.
     :ivar problems: which, and why; the first thousand.
@@ -54,12 +55,13 @@ class RebuildReport:
 
 
 @async_to_deferred
-async def highest_epoch(provider: IStorageProvider) -> int:
+async def highest_epoch(provider: IStorageProvider, claims: IStorageProvider | None = None) -> int:
     """The highest epoch that any key carries, claims' too; 0 when none does.
 
     The index to rebuild into must be created with a higher one, so that everything written from
     then on is newer than everything there.
 
+    :param claims: what the claims on the prefix lie on, where that is not the provider.
     :return: fires with it; fails with a ``ProviderError``.
     """
     highest = 0
@@ -69,9 +71,9 @@ async def highest_epoch(provider: IStorageProvider) -> int:
                 key = parse_key(listed.key)
                 if isinstance(key, VersionKey) and key.version.epoch <= HIGHEST_EPOCH:
                     highest = max(highest, key.version.epoch)
-    async for page in pages(provider, CLAIMS):
-        claims = filter(None, (parse_claim_key(listed.key) for listed in page))
-        highest = max(highest, *(claim.epoch for claim in claims), 0)
+    async for page in pages(claims or provider, CLAIMS):
+        found = filter(None, (parse_claim_key(listed.key) for listed in page))
+        highest = max(highest, *(claim.epoch for claim in found), 0)
     return highest
 
 
@@ -98,23 +100,23 @@ async def rebuild(
     """
     rebuilding = _Rebuilding(index, Recovery(provider, sealer, int(clock.seconds())), progress)
     async for page in pages(provider, SHARES):
-        await rebuilding.add_shares(page)
-    async for slots in _by_slot(provider, rebuilding.note_problem):
+        await rebuilding.add_shares(rebuilding.whole(page))
+    async for slots in _by_slot(provider, rebuilding):
         await rebuilding.add_slots(slots)
     return rebuilding.report
 
 
 async def _by_slot(
-    provider: IStorageProvider, note_problem: Callable[[str], None]
+    provider: IStorageProvider, rebuilding: _Rebuilding
 ) -> AsyncIterator[list[list[tuple[VersionKey, int]]]]:
     """The versions of whole slots, some slots at a time: keys and lengths of their objects."""
     current: list[tuple[VersionKey, int]] = []
     async for page in pages(provider, SLOTS):
         complete = []
-        for listed in page:
+        for listed in rebuilding.whole(page):
             key = parse_key(listed.key)
             if not isinstance(key, VersionKey):
-                note_problem(f"{listed.key}: not the name of a slot version")
+                rebuilding.note_problem(f"{listed.key}: not the name of a slot version")
                 continue
             if current and key.storage_index != current[0][0].storage_index:
                 complete.append(current)
@@ -141,6 +143,13 @@ class _Rebuilding:
         if len(problems) < SHOWN_PROBLEMS:
             problems += (text,)
         self.report = evolve(report, problem_count=report.problem_count + 1, problems=problems)
+
+    def whole(self, page: Collection[ListedObject]) -> list[ListedObject]:
+        """The objects of a page of which enough is there; the others are left over."""
+        there = [listed for listed in page if not listed.partial]
+        count = len(page) - len(there)
+        self.report = evolve(self.report, left_over=self.report.left_over + count)
+        return there
 
     async def add_shares(self, page: Collection[ListedObject]) -> None:
         named = []

@@ -189,7 +189,7 @@ class Recovery:
         """The lengths of the slot's chunk objects, by key."""
         found: dict[str, int] = {}
         async for page in pages(self._provider, folder(CHUNKS, storage_index)):
-            found.update((listed.key, listed.size) for listed in page)
+            found.update((listed.key, listed.size) for listed in page if not listed.partial)
         return found
 
     async def _head(self, name: str, share: SlotShare, after: int, begin: bytes) -> bytes:

@@ -21,12 +21,24 @@ PAGE_OBJECTS = 1000
 
 
 @define
+class _Seen:
+    """What listings show of an object.
+
+    :ivar numbers: of the fragments that there are.
+    """
+
+    length: int
+    needed: int
+    numbers: set[int] = field(factory=set)
+
+
+@define
 class _Cursor:
     """How far the listing of one member has come.
 
     :ivar token: that its page was got with.
     :ivar next_token: for the page after it.
-    :ivar objects: of its page those not passed on yet: their lengths, by key, ascending.
+    :ivar objects: of its page those not passed on yet, by key, ascending.
     :ivar last: the last object of its page, of which there may be more on the next one.
     :ivar fetched: whether it has a page.
     """
@@ -34,7 +46,7 @@ class _Cursor:
     member: Member
     token: str | None
     next_token: str | None = None
-    objects: dict[str, int] = field(factory=dict)
+    objects: dict[str, _Seen] = field(factory=dict)
     last: str = ""
     fetched: bool = False
 
@@ -52,11 +64,12 @@ class _Cursor:
             if key is not None:
                 self.last = key.object_key
                 if key.object_key > after:
-                    self.objects[key.object_key] = key.length
+                    fresh = _Seen(key.length, key.needed)
+                    self.objects.setdefault(key.object_key, fresh).numbers.add(key.number)
 
     def pass_on(self, after: str) -> None:
         """Forget what was passed on."""
-        self.objects = {key: size for key, size in self.objects.items() if key > after}
+        self.objects = {key: seen for key, seen in self.objects.items() if key > after}
 
     @property
     def resume(self) -> tuple[bool, str | None]:
@@ -87,6 +100,7 @@ class Listing:
     ) -> None:
         self._name = name
         self._members = members
+        self._happy = happy
         self._most_away = min(happy - 1, len(members) - needed)
         self._is_hidden = is_hidden
         self._errors: dict[str, ProviderError] = {}
@@ -96,26 +110,30 @@ class Listing:
         """See :meth:`raic.interfaces.IStorageProvider.list_objects`."""
         after, cursors = self._resumed(token)
         inside = fragment_prefix(prefix)
-        found: dict[str, int] = {}
+        found: dict[str, ListedObject] = {}
         while True:
             await self._fill(cursors, inside, after)
             before = [cursor.last for cursor in cursors if not cursor.ended]
             frontier = min(before) if before else None
-            merged: dict[str, int] = {}
-            for cursor in cursors:
-                merged.update(cursor.objects)
+            merged = _merged(cursors)
+            away = len(self._members) - len(cursors)
             for key in sorted(merged):
                 if len(found) == limit or (frontier is not None and key > frontier):
                     break
                 after = key
                 if not self._is_hidden(key):
-                    found[key] = merged[key]
+                    found[key] = self._listed(key, merged[key], away)
             for cursor in cursors:
                 cursor.pass_on(after)
             if len(found) == limit or frontier is None:
                 break
-        objects = tuple(ListedObject(key, size) for key, size in found.items())
-        return ObjectPage(objects, self._token(after, cursors))
+        return ObjectPage(tuple(found.values()), self._token(after, cursors))
+
+    def _listed(self, key: str, seen: _Seen, away: int) -> ListedObject:
+        """A line; partial when too few fragments are there to be read or ever acknowledged."""
+        count = len(seen.numbers)
+        partial = count < seen.needed and count + away < self._happy
+        return ListedObject(key, seen.length, partial)
 
     async def _fill(self, cursors: list[_Cursor], prefix: str, after: str) -> None:
         """Give a page to each cursor that has passed on all of its own; forget who is away."""
@@ -158,6 +176,16 @@ class Listing:
         more = {name: token for name, (is_more, token) in resumes.items() if is_more}
         ended = [name for name, (is_more, _) in resumes.items() if not is_more]
         return json.dumps([after, ended, more]) if more else None
+
+
+def _merged(cursors: list[_Cursor]) -> dict[str, _Seen]:
+    """What the present pages show, by key."""
+    merged: dict[str, _Seen] = {}
+    for cursor in cursors:
+        for key, seen in cursor.objects.items():
+            known = merged.setdefault(key, _Seen(seen.length, seen.needed))
+            known.numbers |= seen.numbers
+    return merged
 
 
 def _changed(name: str) -> ProviderError:
