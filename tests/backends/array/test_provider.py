@@ -204,6 +204,18 @@ class TestListing(ProviderCase):
         self.successResultOf(rig.array.place(rig.array.placement().added(2, shed)))
         self.failureResultOf(rig.array.list_objects("", token), ProviderBusy)
 
+    def test_what_only_a_member_with_more_pages_has_comes_in_its_place(self) -> None:
+        rig = self.begin(1, 1, 2)
+        for number in range(1000):
+            self.successResultOf(rig.inner["aws"].put_object(f"a/{number:04}", b""))
+        rig.plans["ovh"].fail("put_object")
+        self.put(rig, "b")
+        rig.plans["aws"].fail("put_object")
+        self.put(rig, "c")
+        rig.plans["ovh"].fail("put_object")
+        self.put(rig, "d")
+        self.assertEqual(self.keys(rig), ["b", "c", "d"])
+
     def test_what_is_no_fragment_is_not_shown(self) -> None:
         rig = self.begin()
         self.put(rig, KEY)
