@@ -88,6 +88,7 @@ def _provider(checked: Checked, name: str, node_directory: Path) -> ProviderSett
         prices=Prices(
             *(checked.get(section, f"price_{what}") for what in ("storage", "download", "requests"))
         ),
+        availability=checked.get(section, "availability"),
     )
 
 

@@ -16,6 +16,9 @@ from raic.config.credentials.wanted import Wanted
 LABELS = ("operator", "jurisdiction", "site")
 """What several providers may have in common, so that they may be lost together."""
 
+USUAL_AVAILABILITY = 99.9
+"""In percent: what is assumed of a provider of which nothing is said."""
+
 
 @frozen
 class NodeSettings:
@@ -97,6 +100,7 @@ class ProviderSettings:
     :ivar fsync: whether what is acknowledged outlives a power cut.
     :ivar cloud: None for a filesystem.
     :ivar labels: those of ``LABELS`` that are given.
+    :ivar availability: what part of the time it can be reached, in percent.
     """
 
     name: str
@@ -106,6 +110,7 @@ class ProviderSettings:
     cloud: CloudSettings | None = None
     labels: Mapping[str, str] = field(factory=dict)
     prices: Prices = Prices()
+    availability: float = USUAL_AVAILABILITY
 
     @property
     def members(self) -> tuple[ProviderSettings, ...]:
@@ -142,6 +147,7 @@ class ArraySettings:
     cache: CacheSettings | None
     repair_rate: int | None
     allow_shared_domain: bool
+    allow_bare_ack: bool = False
 
     @property
     def total(self) -> int:

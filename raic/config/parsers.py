@@ -105,6 +105,13 @@ def price(value: str) -> float:
     return float(value)
 
 
+def percentage(value: str) -> float:
+    """A percentage, without the sign: above 0."""
+    if not re.fullmatch(r"[0-9]{1,3}([.][0-9]{1,9})?", value) or not 0 < float(value) <= 100:
+        raise ValueError("write a percentage above 0 and up to 100, such as 99.9")
+    return float(value)
+
+
 def port_number(value: str) -> int:
     """The number of a TCP port."""
     if not _is_port(value):

@@ -6,6 +6,7 @@ from raic.backends.registry import provider_type, provider_types
 from raic.config import parsers
 from raic.config.credentials.wanted import STORED, parse_command, parse_mode
 from raic.config.key import ours
+from raic.config.model import USUAL_AVAILABILITY
 from raic.errors import ConfigurationError
 
 FILESYSTEM = "filesystem"
@@ -85,6 +86,13 @@ TYPE_KEYS = (
         parsers.price,
         "0",
         "What 10,000 requests cost.",
+    ),
+    ours(
+        SECTION,
+        "availability",
+        parsers.percentage,
+        f"{USUAL_AVAILABILITY:g}",
+        "What part of the time it can be reached, in percent: for raic plan.",
     ),
 )
 

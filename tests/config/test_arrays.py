@@ -53,6 +53,15 @@ class Arrays(SynchronousTestCase):
         self.assertEqual(array("providers = a, b", "needed = 1", "happy = 2").needed, 1)
         self.assertEqual(array("providers = a, b", "needed = 2", "happy = 2").needed, 2)
 
+    def test_availabilities_arrive(self) -> None:
+        providers = THREE.replace("path = b\n", "path = b\navailability = 99.95\n")
+        found = array("providers = a, b", "needed = 1", "happy = 2", providers=providers)
+        self.assertEqual([member.availability for member in found.members], [99.9, 99.95])
+        for wrong in ("0", "100.1", "99,9", "99 %"):
+            with self.assertRaisesRegex(ConfigurationError, "write a percentage above 0"):
+                providers = THREE.replace("path = b\n", f"path = b\navailability = {wrong}\n")
+                array("providers = a, b", "needed = 1", "happy = 2", providers=providers)
+
     def test_prices_arrive(self) -> None:
         providers = THREE.replace(
             "path = b\n",
