@@ -87,7 +87,7 @@ def find_damage(path: Path, go_on: Callable[[], bool]) -> str | None:
     :return: what SQLite finds wrong, empty for nothing; None when there was no time to finish.
     """
     try:
-        with closing(_connect(path, running=False)) as connection:
+        with closing(connect(path, running=False)) as connection:
             connection.set_progress_handler(lambda: not go_on(), _STEPS)
             (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
@@ -97,13 +97,14 @@ def find_damage(path: Path, go_on: Callable[[], bool]) -> str | None:
     return "" if said == "ok" else str(said)
 
 
-def _connect(path: Path, *, running: bool) -> sqlite3.Connection:
+def connect(path: Path, *, running: bool) -> sqlite3.Connection:
+    """A connection that can change nothing, to an index that was found usable."""
     mode = "mode=ro" if running else "mode=ro&immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=1.0)
 
 
 def _look_inside(path: Path, version: int, running: bool) -> IndexState:
-    with closing(_connect(path, running=running)) as connection:
+    with closing(connect(path, running=running)) as connection:
         row = connection.execute("SELECT epoch FROM meta").fetchone()
         if row is None:
             return IndexState(True, "it is half-made", version)

@@ -9,6 +9,8 @@ from twisted.internet.task import Clock
 from zope.interface import alsoProvides
 
 from raic.backends.abilities import abilities
+from raic.backends.array.drill import DrillLayer
+from raic.backends.array.drillmeter import DrillMeter
 from raic.backends.faults import FaultPlan
 from raic.backends.faulty import FaultyProvider
 from raic.backends.layers.circuit import CircuitBreaker, CircuitSettings
@@ -91,6 +93,18 @@ class UnlimitedRateContract(LayerContract):
 class CircuitContract(LayerContract):
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
         return CircuitBreaker(inner, Clock())
+
+
+class DrillContract(LayerContract):
+    def wrap(self, inner: IStorageProvider) -> IStorageProvider:
+        return DrillLayer(inner, Clock())
+
+
+class MeterContract(LayerContract):
+    def wrap(self, inner: IStorageProvider) -> IStorageProvider:
+        meter = DrillMeter(inner, Clock())
+        meter.begin()
+        return meter
 
 
 class ObservationContract(LayerContract):
