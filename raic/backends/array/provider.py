@@ -156,6 +156,10 @@ class ArrayProvider:
         """The members that were started, or are to be."""
         return self._members
 
+    def is_awaited(self, name: str) -> bool:
+        """Whether fragments of acknowledged objects are still on their way to a member."""
+        return self._stragglers.awaits(name)
+
     def uploads(self) -> frozenset[object]:
         """The uploads that have not ended, to be compared with those of another time."""
         return self._writer.under_way()

@@ -37,6 +37,10 @@ class Stragglers:
         """Whether so much is on its way to a member that it should be given no more."""
         return self._backlog[member] >= self._settings.backlog
 
+    def awaits(self, member: str) -> bool:
+        """Whether anything is on its way to a member."""
+        return self._backlog[member] > 0
+
     def expect(self, member: str, size: int) -> None:
         """A fragment of so many bytes is still on its way."""
         self._backlog[member] += size
