@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,6 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from raic.errors import IndexFull, IndexStopped
 from raic.ledger import IFragmentLedger
 from raic.shares.index import SQLiteIndex, create_index, open_index
+from raic.shares.index.rows import Execute, fragment_range
+from raic.shares.index.verified import DAY_SECONDS
 from raic.values import ArrayEvent, FragmentState, Garbage
 from tests.contracts.index_values import (
     INDEX_A,
@@ -24,6 +28,7 @@ from tests.contracts.index_values import (
     make_version,
 )
 from tests.shares.index.instruments import Instruments, disk_full, malformed
+from tests.strategies import keys
 
 SHARE = make_share()
 LATER = NOW + 300
@@ -65,6 +70,10 @@ class LedgerTestCase(SynchronousTestCase):
         return self.successResultOf(
             self.ledger.commit_attempt(fragment(key, number, attempt), fragment(key, number), LATER)
         )
+
+
+def _run(execute: Execute, statement: str) -> None:
+    execute(statement)
 
 
 class KnownFragmentsTests(LedgerTestCase):
@@ -188,6 +197,17 @@ class OrdinaryTests(LedgerTestCase):
         self.assertEqual(self.reads(), 0)
 
 
+class FragmentRangeTests(SynchronousTestCase):
+    @given(keys(), keys(), st.sampled_from(["", "-", "--", ".", "-.", "0", "/x"]))
+    def test_the_fragments_of_an_object_and_no_others_are_in_it(
+        self, one: str, other: str, end: str
+    ) -> None:
+        first, last = fragment_range(one)
+        self.assertTrue(first <= fragment(one, 7, 1) < last)
+        for different in {other, one + end} - {one}:
+            self.assertFalse(first <= fragment(different) < last, different)
+
+
 class VerifiedTests(LedgerTestCase):
     def verified(self, *keys: str) -> set[str]:
         found = self.successResultOf(self.ledger.get_verified(keys))
@@ -206,6 +226,31 @@ class VerifiedTests(LedgerTestCase):
         self.assertEqual(self.verified(*keys), {SHARE.key, str(chunk(2).key)})
         totals = self.successResultOf(self.ledger.get_array_totals())
         self.assertEqual((totals.verified, totals.objects), (2, 4))
+
+    def test_a_time_rises_and_never_falls(self) -> None:
+        version = make_version(self.index.next_version(), [chunked(chunk(1))])
+        self.done(self.index.commit_share(SHARE, make_lease()))
+        self.done(self.index.commit_slot(version, None, None, NOW))
+        objects = [SHARE.key, *version.keys()]
+        for when in (NOW, NOW - DAY_SECONDS, NOW + DAY_SECONDS, NOW):
+            self.done(self.ledger.note_verified(objects, when))
+        found = self.successResultOf(self.ledger.get_verified(objects))
+        self.assertEqual(found, dict.fromkeys(objects, NOW + DAY_SECONDS))
+        totals = self.successResultOf(self.ledger.get_array_totals())
+        day = NOW - NOW % DAY_SECONDS
+        self.assertEqual((totals.verified, totals.oldest), (3, day + DAY_SECONDS))
+
+    def test_totals_are_right_whoever_deletes(self) -> None:
+        version = make_version(self.index.next_version(), [chunked(chunk(1))])
+        self.done(self.index.commit_share(SHARE, make_lease()))
+        self.done(self.index.commit_slot(version, None, None, NOW))
+        self.done(self.ledger.note_verified([SHARE.key, *version.keys()], NOW))
+        for left, table in enumerate(["verified_chunks", "slots", "shares"][::-1]):
+            delete = f"DELETE FROM {table}"
+            self.done(self.index._database.submit(_run, delete))
+            totals = self.successResultOf(self.ledger.get_array_totals())
+            self.assertEqual(totals.verified, 2 - left)
+        self.assertEqual((totals.objects, totals.oldest), (0, None))
 
     def test_what_is_no_object_has_no_time(self) -> None:
         keys = ["", "a", "claims/1.a.5", "shares/aa/x/1", fragment(SHARE.key)]

@@ -43,6 +43,8 @@ class UpgradeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
         self.path.write_bytes(gzip.decompress(FILE.read_bytes()))
+        with closing(sqlite3.connect(self.path)) as old, old:
+            old.execute("INSERT INTO repairs VALUES ('no fragment of an array', 'a')")
         self.clock = Clock()
         self.clock.advance(NOW)
         self.index = self.opened()
@@ -104,7 +106,7 @@ class UpgradeTests(SynchronousTestCase):
         with closing(sqlite3.connect(backup)) as old:
             self.assertEqual(old.execute("PRAGMA user_version").fetchone(), (1,))
             self.assertEqual(old.execute("SELECT count(*) FROM shares").fetchone(), (2,))
-            self.assertEqual(old.execute("SELECT count(*) FROM repairs").fetchone(), (2,))
+            self.assertEqual(old.execute("SELECT count(*) FROM repairs").fetchone(), (3,))
 
     def test_its_tables_are_those_of_a_new_one(self) -> None:
         other = self.path.with_name("other")
