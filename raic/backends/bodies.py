@@ -38,6 +38,19 @@ def _read(body: Body, size: int, name: str, operation: str) -> bytes:
     raise ProviderUnreachable(name, operation, f"the answer ended {size} bytes too early")
 
 
+class NoBody:
+    """See :class:`raic.backends.blockingstore.Body`: an empty range."""
+
+    length = 0
+
+    def read(self, size: int) -> bytes:
+        """See :class:`raic.backends.blockingstore.Body`."""
+        return b""
+
+    def close(self) -> None:
+        """See :class:`raic.backends.blockingstore.Body`."""
+
+
 class BodyReader:
     """Reads a range in pieces, one after the other, from one body.
 

@@ -6,9 +6,15 @@ import ssl
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from typing import TypeVar
 
+from requests import Response
 from requests import exceptions as requests_errors
 from urllib3 import exceptions as http
+
+_TEXT_CHARACTERS = 200
+
+R = TypeVar("R", bound="Refused")
 
 
 class Trouble(Enum):
@@ -56,6 +62,32 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(link))
         yield link
         waiting += [link.__cause__, link.__context__, getattr(link, "reason", None), *link.args]
+
+
+class Refused(Exception):
+    """An answer that is not the one hoped for.
+
+    :ivar request: what was asked.
+    :ivar status: HTTP's.
+    """
+
+    def __init__(
+        self, request: str, status: int, text: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{request}: status {status}: {text[:_TEXT_CHARACTERS].strip()}")
+        self.request = request
+        self.status = status
+        self.headers = headers or {}
+
+    @classmethod
+    def by(cls: type[R], request: str, answer: Response) -> R:
+        """Reads the beginning of an answer's body, and lets go of it."""
+        try:
+            text = answer.raw.read(_TEXT_CHARACTERS * 4).decode("utf-8", "replace")
+        except (http.HTTPError, OSError):
+            text = answer.reason
+        answer.close()
+        return cls(request, answer.status_code, " ".join(text.split()), answer.headers)
 
 
 def hours_apart(headers: Mapping[str, str], now: float) -> float:

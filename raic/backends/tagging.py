@@ -5,7 +5,6 @@ The format is specified in ``docs/specifications/tags.rst``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import lru_cache, partial
 
 from attrs import evolve
@@ -13,8 +12,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
-from raic.backends.abilities import take_abilities
 from raic.backends.keys import check_key, check_range
+from raic.backends.layers.forwarding import ForwardingProvider
 from raic.backends.taggedstream import TaggedStream
 from raic.backends.tags import (
     BLOCK_BYTES,
@@ -31,7 +30,6 @@ from raic.deferreds import async_to_deferred
 from raic.errors import ObjectCorrupt
 from raic.interfaces import (
     IImmediateReads,
-    IInterruptedUploads,
     IObjectUpload,
     IStorageProvider,
 )
@@ -43,8 +41,7 @@ MAX_WRITE_BYTES = 1024 * 1024
 _CACHED_CIPHERS = 256
 
 
-@implementer(IStorageProvider)
-class TaggingProvider:
+class TaggingProvider(ForwardingProvider):
     """Stores objects in another provider, with a tag after each 64 KiB.
 
     It has the optional interfaces that the other provider has.
@@ -55,18 +52,8 @@ class TaggingProvider:
     def __init__(self, inner: IStorageProvider, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError(f"a tag key has {KEY_BYTES} bytes")
-        self.name = inner.name
-        self._inner = inner
+        super().__init__(inner)
         self._tags = lru_cache(_CACHED_CIPHERS)(partial(ObjectTags, key))
-        take_abilities(self, inner)
-
-    def start(self) -> Deferred[None]:
-        """See :class:`raic.interfaces.IStorageProvider`."""
-        return self._inner.start()
-
-    def stop(self) -> Deferred[None]:
-        """See :class:`raic.interfaces.IStorageProvider`."""
-        return self._inner.stop()
 
     def buffer_size(self, size: int) -> int:
         """See :class:`raic.interfaces.IStorageProvider`.
@@ -131,10 +118,6 @@ class TaggingProvider:
 
         return self._inner.list_objects(prefix, token).addCallback(plain)
 
-    def delete_objects(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
-        """See :class:`raic.interfaces.IStorageProvider`."""
-        return self._inner.delete_objects(keys)
-
     def get_space(self) -> Deferred[Space]:
         """See :class:`raic.interfaces.IStorageProvider`."""
 
@@ -156,10 +139,6 @@ class TaggingProvider:
             return self._plain(stored, key, offset, length)
         except TagMismatch:
             return None  # a read that waits says what is wrong
-
-    def clear_interrupted_uploads(self, prefix: str) -> Deferred[int]:
-        """See :class:`raic.interfaces.IInterruptedUploads`; provided if the inner one does."""
-        return IInterruptedUploads(self._inner).clear_interrupted_uploads(prefix)
 
     def _plain(self, stored: bytes, key: str, offset: int, length: int) -> bytes | None:
         """The bytes asked for; None when these are beyond what is stored.

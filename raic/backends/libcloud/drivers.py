@@ -57,7 +57,9 @@ class _Patient(HTTPAdapter):
         count_request()
         answer = super().send(request, *args, **{**kwargs, "timeout": self._timeout})
         if is_refusal(request.method, answer.status_code):
-            raise Refused.by(request.method, answer, self._patience.now())
+            refused = Refused.by(request.method, answer)
+            refused.compare_clocks(self._patience.now())
+            raise refused
         return answer
 
 

@@ -24,19 +24,6 @@ class S3Body:
         self._stream.close()
 
 
-class NoBody:
-    """An empty range."""
-
-    length = 0
-
-    def read(self, size: int) -> bytes:
-        """See :class:`raic.backends.blockingstore.Body`."""
-        return b""
-
-    def close(self) -> None:
-        """See :class:`raic.backends.blockingstore.Body`."""
-
-
 def checked_body(
     name: str, operation: str, answer: dict[str, Any], offset: int, length: int
 ) -> S3Body:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from socket import gaierror
 from typing import Any
 
-from attrs import frozen
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 from urllib3 import exceptions as http
 
+from raic.backends.meanings import LOST, WRITES, Meaning, of_failure
 from raic.backends.network import retry_after
 from raic.backends.s3.settings import S3Settings
 from raic.errors import (
@@ -19,7 +19,6 @@ from raic.errors import (
     KeyTaken,
     NoSpace,
     ObjectNotFound,
-    OutcomeUnknown,
     ProviderBusy,
     ProviderError,
     ProviderTimedOut,
@@ -27,69 +26,58 @@ from raic.errors import (
     StorageUnusable,
 )
 
-WRITES = frozenset({"put_object", "finish"})
-"""The operations after which an object may appear though no answer came."""
-
 _SET = "run 'raic credentials set {name}'"
 _RIGHTS = "give these credentials the rights on {container} that the documentation of S3 lists"
 _ENDPOINT = "check endpoint_url and region, and that the service is up"
 
 
-@frozen
-class _Meaning:
-    """:ivar remedy: may name ``{name}``, ``{container}``, ``{endpoint}`` and ``{region}``."""
-
-    kind: type[ProviderError]
-    remedy: str = ""
-
-
 _BY_CODE = {
-    "NoSuchKey": _Meaning(ObjectNotFound),
-    "404": _Meaning(ObjectNotFound),
-    "NoSuchBucket": _Meaning(
+    "NoSuchKey": Meaning(ObjectNotFound),
+    "404": Meaning(ObjectNotFound),
+    "NoSuchBucket": Meaning(
         StorageUnusable,
         "create the container {container}, or correct container and endpoint_url",
     ),
-    "NoSuchUpload": _Meaning(
+    "NoSuchUpload": Meaning(
         StorageUnusable,
         "let no lifecycle rule end uploads in parts that are younger than a day",
     ),
-    "InvalidBucketName": _Meaning(StorageUnusable, "correct container: {container} is no name"),
-    "InvalidObjectState": _Meaning(
+    "InvalidBucketName": Meaning(StorageUnusable, "correct container: {container} is no name"),
+    "InvalidObjectState": Meaning(
         StorageUnusable, "use a storage_class that can be read at once, and no archiving rule"
     ),
-    "InvalidStorageClass": _Meaning(StorageUnusable, "correct storage_class"),
-    "EntityTooSmall": _Meaning(StorageUnusable, "raise part_size"),
-    "EntityTooLarge": _Meaning(StorageUnusable, "lower part_size"),
-    "AccessDenied": _Meaning(AccessDenied, _RIGHTS),
-    "InvalidAccessKeyId": _Meaning(AccessDenied, f"the access key id is not known: {_SET}"),
-    "SignatureDoesNotMatch": _Meaning(AccessDenied, f"the secret access key is wrong: {_SET}"),
-    "ExpiredToken": _Meaning(AccessDenied, f"the session token has expired: {_SET}"),
-    "InvalidToken": _Meaning(AccessDenied, f"the session token is wrong: {_SET}"),
-    "RequestTimeTooSkewed": _Meaning(AccessDenied, "set this machine's clock, and keep it right"),
-    "RequestExpired": _Meaning(AccessDenied, "set this machine's clock, and keep it right"),
-    "QuotaExceeded": _Meaning(NoSpace),
-    "InsufficientStorage": _Meaning(NoSpace),
-    "XMinioStorageFull": _Meaning(NoSpace),
-    "PreconditionFailed": _Meaning(KeyTaken),
-    "ConditionalRequestConflict": _Meaning(ProviderBusy),
-    "OperationAborted": _Meaning(ProviderBusy),
-    "SlowDown": _Meaning(ProviderBusy),
-    "Throttling": _Meaning(ProviderBusy),
-    "ThrottlingException": _Meaning(ProviderBusy),
-    "RequestLimitExceeded": _Meaning(ProviderBusy),
-    "TooManyRequests": _Meaning(ProviderBusy),
-    "BandwidthLimitExceeded": _Meaning(ProviderBusy),
-    "RequestTimeout": _Meaning(ProviderTimedOut),
-    "IncompleteBody": _Meaning(ProviderUnreachable),
-    "BadDigest": _Meaning(ProviderUnreachable),
-    "XAmzContentSHA256Mismatch": _Meaning(ProviderUnreachable),
-    "KMS.DisabledException": _Meaning(StorageUnusable, "enable the key sse_kms_key_id"),
-    "KMS.NotFoundException": _Meaning(StorageUnusable, "correct sse_kms_key_id"),
+    "InvalidStorageClass": Meaning(StorageUnusable, "correct storage_class"),
+    "EntityTooSmall": Meaning(StorageUnusable, "raise part_size"),
+    "EntityTooLarge": Meaning(StorageUnusable, "lower part_size"),
+    "AccessDenied": Meaning(AccessDenied, _RIGHTS),
+    "InvalidAccessKeyId": Meaning(AccessDenied, f"the access key id is not known: {_SET}"),
+    "SignatureDoesNotMatch": Meaning(AccessDenied, f"the secret access key is wrong: {_SET}"),
+    "ExpiredToken": Meaning(AccessDenied, f"the session token has expired: {_SET}"),
+    "InvalidToken": Meaning(AccessDenied, f"the session token is wrong: {_SET}"),
+    "RequestTimeTooSkewed": Meaning(AccessDenied, "set this machine's clock, and keep it right"),
+    "RequestExpired": Meaning(AccessDenied, "set this machine's clock, and keep it right"),
+    "QuotaExceeded": Meaning(NoSpace),
+    "InsufficientStorage": Meaning(NoSpace),
+    "XMinioStorageFull": Meaning(NoSpace),
+    "PreconditionFailed": Meaning(KeyTaken),
+    "ConditionalRequestConflict": Meaning(ProviderBusy),
+    "OperationAborted": Meaning(ProviderBusy),
+    "SlowDown": Meaning(ProviderBusy),
+    "Throttling": Meaning(ProviderBusy),
+    "ThrottlingException": Meaning(ProviderBusy),
+    "RequestLimitExceeded": Meaning(ProviderBusy),
+    "TooManyRequests": Meaning(ProviderBusy),
+    "BandwidthLimitExceeded": Meaning(ProviderBusy),
+    "RequestTimeout": Meaning(ProviderTimedOut),
+    "IncompleteBody": Meaning(ProviderUnreachable),
+    "BadDigest": Meaning(ProviderUnreachable),
+    "XAmzContentSHA256Mismatch": Meaning(ProviderUnreachable),
+    "KMS.DisabledException": Meaning(StorageUnusable, "enable the key sse_kms_key_id"),
+    "KMS.NotFoundException": Meaning(StorageUnusable, "correct sse_kms_key_id"),
 }
 
-_REGION = _Meaning(StorageUnusable, "write region = {region}")
-_REDIRECT = _Meaning(StorageUnusable, "correct region and endpoint_url: they lead elsewhere")
+_REGION = Meaning(StorageUnusable, "write region = {region}")
+_REDIRECT = Meaning(StorageUnusable, "correct region and endpoint_url: they lead elsewhere")
 _ELSEWHERE = frozenset(
     {
         *("PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"),
@@ -98,23 +86,22 @@ _ELSEWHERE = frozenset(
 )
 
 _BY_STATUS = {
-    401: _Meaning(AccessDenied, _SET),
+    401: Meaning(AccessDenied, _SET),
     403: _BY_CODE["AccessDenied"],
-    408: _Meaning(ProviderTimedOut),
-    412: _Meaning(KeyTaken),
-    429: _Meaning(ProviderBusy),
-    501: _Meaning(StorageUnusable, "the service does not know this request: use another one"),
-    507: _Meaning(NoSpace),
+    408: Meaning(ProviderTimedOut),
+    412: Meaning(KeyTaken),
+    429: Meaning(ProviderBusy),
+    501: Meaning(StorageUnusable, "the service does not know this request: use another one"),
+    507: Meaning(NoSpace),
 }
 
-_CERTIFICATE = _Meaning(
+_CERTIFICATE = Meaning(
     StorageUnusable,
     "name the certificate authority of {endpoint} by ca_bundle, or correct endpoint_url",
 )
 _NAMES = "check endpoint_url, region and the name service, or write addressing_style = path"
-_UNKNOWN = _Meaning(StorageUnusable, "look up this answer in the service's documentation")
-_NOT_S3 = _Meaning(StorageUnusable, "check endpoint_url: the answer was not S3's")
-_LOST = _Meaning(OutcomeUnknown)
+_UNKNOWN = Meaning(StorageUnusable, "look up this answer in the service's documentation")
+_NOT_S3 = Meaning(StorageUnusable, "check endpoint_url: the answer was not S3's")
 
 _OPENING = frozenset({"start", "renew_credentials"})
 _REFUSED = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
@@ -162,21 +149,23 @@ def refused(
 
 
 def _made(
-    meaning: _Meaning, name: str, settings: S3Settings, operation: str, detail: str, region: str
+    meaning: Meaning, name: str, settings: S3Settings, operation: str, detail: str, region: str
 ) -> ProviderError:
-    remedy = meaning.remedy.format(
+    return meaning.made(
+        name,
+        operation,
+        detail,
         name=name,
         container=settings.container,
         endpoint=settings.endpoint_url or "Amazon S3",
         region=region,
     )
-    return meaning.kind(name, operation, detail, remedy)
 
 
 # Errors that the service answered with
 
 
-def _answered(error: sdk.ClientError, operation: str) -> tuple[_Meaning, str]:
+def _answered(error: sdk.ClientError, operation: str) -> tuple[Meaning, str]:
     code, status = code_of(error), status_of(error)
     message = error.response.get("Error", {}).get("Message", "")
     detail = f"{error.operation_name}: {code} (status {status}): {message}"
@@ -190,9 +179,7 @@ def _answered(error: sdk.ClientError, operation: str) -> tuple[_Meaning, str]:
     if known is not None:
         return known, detail
     if status >= 500:
-        # The service may have done what it failed to say; not so when it says when to come back.
-        lost = operation in WRITES and "retry-after" not in _headers(error)
-        return (_LOST if lost else _Meaning(ProviderBusy)), detail
+        return of_failure(operation, _headers(error)), detail
     return _UNKNOWN, detail
 
 
@@ -233,31 +220,31 @@ _CREDENTIALS = (
 _NEVER_SENT = (sdk.EndpointConnectionError, sdk.ConnectTimeoutError, sdk.ProxyConnectionError)
 _BROKEN = (sdk.BotoCoreError, http.HTTPError, ResponseParserError, OSError)
 
-_UNANSWERED: tuple[tuple[tuple[type[Exception], ...], _Meaning], ...] = (
+_UNANSWERED: tuple[tuple[tuple[type[Exception], ...], Meaning], ...] = (
     ((ssl.SSLCertVerificationError,), _CERTIFICATE),
-    ((gaierror,), _Meaning(ProviderUnreachable, _NAMES)),
-    (_CREDENTIALS, _Meaning(AccessDenied, _SET)),
-    (_SETTINGS, _Meaning(StorageUnusable, "correct container, region and addressing_style")),
-    (_NEVER_SENT, _Meaning(ProviderUnreachable, _ENDPOINT)),
+    ((gaierror,), Meaning(ProviderUnreachable, _NAMES)),
+    (_CREDENTIALS, Meaning(AccessDenied, _SET)),
+    (_SETTINGS, Meaning(StorageUnusable, "correct container, region and addressing_style")),
+    (_NEVER_SENT, Meaning(ProviderUnreachable, _ENDPOINT)),
 )
 
 
-def _unanswered(error: Exception, operation: str) -> _Meaning | None:
+def _unanswered(error: Exception, operation: str) -> Meaning | None:
     chain = list(_chain(error))
     for kinds, meaning in _UNANSWERED:
         if any(isinstance(link, kinds) for link in chain):
             return meaning
     if operation in _OPENING and isinstance(error, ValueError):
-        return _Meaning(StorageUnusable, "correct endpoint_url")
+        return Meaning(StorageUnusable, "correct endpoint_url")
     if not isinstance(error, _BROKEN):
         return None
     if operation in WRITES:
-        return _LOST
+        return LOST
     if any(isinstance(link, sdk.ReadTimeoutError | http.ReadTimeoutError) for link in chain):
-        return _Meaning(ProviderTimedOut)
+        return Meaning(ProviderTimedOut)
     if isinstance(error, ResponseParserError):
         return _NOT_S3
-    return _Meaning(ProviderUnreachable)
+    return Meaning(ProviderUnreachable)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -14,9 +14,10 @@ from attrs import frozen
 from botocore.exceptions import BotoCoreError, ClientError
 
 from raic.backends.blockingstore import UNLIMITED, Body
+from raic.backends.bodies import NoBody
 from raic.backends.keys import is_key
 from raic.backends.patience import Patience
-from raic.backends.s3.body import NoBody, checked_body
+from raic.backends.s3.body import checked_body
 from raic.backends.s3.client import ambient_credentials, make_client
 from raic.backends.s3.errors import code_of, is_refusal, refused, status_of, translated
 from raic.backends.s3.settings import S3Credentials, S3Settings

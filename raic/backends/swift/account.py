@@ -8,11 +8,12 @@ from typing import Any
 from requests import Response
 from twisted.internet.interfaces import IReactorTime
 
+from raic.backends.network import Refused
 from raic.backends.patience import Patience
 from raic.backends.registry import Credentials
 from raic.backends.swift.access import Keeper
 from raic.backends.swift.driver import Access, SwiftDriver
-from raic.backends.swift.errors import SIGN_IN, Refused, translated
+from raic.backends.swift.errors import SIGN_IN, translated
 from raic.backends.swift.settings import SwiftSettings
 from raic.errors import ProviderError
 

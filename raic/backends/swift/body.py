@@ -26,19 +26,6 @@ class SwiftBody:
         self._answer.close()
 
 
-class NoBody:
-    """An empty range."""
-
-    length = 0
-
-    def read(self, size: int) -> bytes:
-        """See :class:`raic.backends.blockingstore.Body`."""
-        return b""
-
-    def close(self) -> None:
-        """See :class:`raic.backends.blockingstore.Body`."""
-
-
 def checked_body(
     name: str, operation: str, answer: Response, offset: int, length: int
 ) -> SwiftBody:

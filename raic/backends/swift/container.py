@@ -7,8 +7,8 @@ from json import loads
 from typing import Any
 from urllib.parse import quote, unquote
 
+from raic.backends.network import Refused
 from raic.backends.swift.account import Account
-from raic.backends.swift.errors import Refused
 from raic.errors import ProviderTimedOut
 
 DELETED_AT_ONCE = 1000

@@ -12,14 +12,15 @@ from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
 from raic.backends.blockingstore import UNLIMITED, Body
-from raic.backends.bodies import read_fully
+from raic.backends.bodies import NoBody, read_fully
 from raic.backends.keys import is_key
+from raic.backends.network import Refused
 from raic.backends.patience import Patience
 from raic.backends.registry import Credentials
 from raic.backends.swift.account import Account
-from raic.backends.swift.body import NoBody, checked_body
+from raic.backends.swift.body import checked_body
 from raic.backends.swift.container import Container
-from raic.backends.swift.errors import Refused, missing_container, translated
+from raic.backends.swift.errors import missing_container, translated
 from raic.backends.swift.segments import FOLDER, MARK, LargeKeys, LargeUpload, parsed
 from raic.backends.swift.settings import SwiftSettings
 from raic.errors import (

@@ -168,7 +168,7 @@ class MissingTests(LocalSuite):
 
 
 def refused(status: int, headers: Mapping[str, str] | None = None) -> Refused:
-    return Refused("GET", status, "no", headers or {}, 0.0)
+    return Refused("GET", status, "no", headers)
 
 
 class TranslationTests(SynchronousTestCase):
