@@ -25,6 +25,7 @@ from raic.values import (
     TestWriteVectors,
     WriteVector,
 )
+from tests.contracts.index_values import fragment
 from tests.shares.stores import INDEX_A, SECRETS, StoreTestCase
 
 NODE_ID = b"n" * 20
@@ -100,14 +101,17 @@ class Held:
 class Short:
     """A put succeeds with less than all fragments.
 
-    :param missing: the fragments that are not durable yet.
+    :param numbers: of the fragments that are not durable yet.
     """
 
-    def __init__(self, *missing: str) -> None:
-        self._missing = missing
+    def __init__(self, *numbers: int) -> None:
+        self._numbers = numbers
 
     def __call__(self, send: Send) -> Deferred[Any]:
-        return send().addCallback(evolve, missing=self._missing)
+        return send().addCallback(self._shortened)
+
+    def _shortened(self, stored: Stored) -> Stored:
+        return evolve(stored, missing=tuple(fragment(stored.key, n) for n in self._numbers))
 
 
 @implementer_only(IStorageProvider)

@@ -101,7 +101,7 @@ class StoringTests(UploadTestCase):
         self.assertEqual(self.garbage(), ())
 
     def test_fragments_that_lack_are_noted_for_repair(self) -> None:
-        self.remote.fates = [Short("fragment")]
+        self.remote.fates = [Short(1)]
         self.store(b"share")
         self.assertEqual(self.successResultOf(self.index.get_totals()).repairs, 1)
 
