@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
-from raic.backends.array.drill import WAYS
+from raic.backends.array.drill import WAYS as DRILL_WAYS
 from raic.backends.array.drilling import Drill
 from raic.backends.array.maintenance import (
     ADD,
@@ -29,6 +29,27 @@ from raic.deferreds import async_to_deferred
 from raic.errors import ConfigurationError
 from raic.server.control import Handler, Tell
 from raic.values import ArrayEvent
+
+__all__ = [
+    "COMMANDS",
+    "DRILL_WAYS",
+    "LONGEST_DRILL",
+    "MOST_EVENTS",
+    "array_handlers",
+    "history_values",
+    "money",
+    "no_array_handlers",
+    "status_values",
+]
+
+COMMANDS = (
+    "array.status",
+    "array.history",
+    "array.plan",
+    "array.run",
+    "drill.lose",
+    "drill.end",
+)
 
 LONGEST_DRILL = 24 * 60 * 60.0
 
@@ -59,9 +80,18 @@ def array_handlers(
     }
 
 
-def values(value: Any) -> Any:
+def no_array_handlers(backend: str) -> dict[str, Handler]:
+    """The same commands, for a node that has no array: they say so.
+
+    :param backend: the name of what it has.
+    """
+    error = ConfigurationError([f"[storage] backend is {backend}, which is no array"])
+    return dict.fromkeys(COMMANDS, lambda arguments, tell: fail(error))
+
+
+def _values(value: Any) -> Any:
     """A value of :mod:`raic.backends.array` as plain ones: its attributes, by name."""
-    return attrs.asdict(value, retain_collection_types=False)
+    return attrs.asdict(value)
 
 
 def money(estimate: Estimate, prices: Mapping[str, Prices]) -> dict[str, dict[str, float]]:
@@ -89,7 +119,7 @@ async def _status(
 
 def status_values(status: ArrayStatus) -> dict[str, Any]:
     """What is told of an array, as plain values."""
-    told: dict[str, Any] = values(status)
+    told: dict[str, Any] = _values(status)
     return told
 
 
@@ -107,7 +137,7 @@ async def _history(
 
 def history_values(events: tuple[ArrayEvent, ...]) -> dict[str, Any]:
     """Lines of history, as plain values."""
-    return {"events": [values(event) for event in events]}
+    return {"events": [_values(event) for event in events]}
 
 
 @async_to_deferred
@@ -118,7 +148,7 @@ async def _plan(
     tell: Tell,
 ) -> dict[str, Any]:
     estimate = await maintenance.plan(_operation(arguments))
-    return {**values(estimate), "money": money(estimate, prices)}
+    return {**_values(estimate), "money": money(estimate, prices)}
 
 
 @async_to_deferred
@@ -126,11 +156,11 @@ async def _run(
     maintenance: IArrayMaintenance, arguments: Mapping[str, Any], tell: Tell
 ) -> dict[str, Any]:
     operation = _operation(arguments)
-    told: dict[str, Any] = values(await begin(maintenance, operation, _telling(tell)))
+    told: dict[str, Any] = _values(await _begin(maintenance, operation, _telling(tell)))
     return told
 
 
-def begin(
+def _begin(
     maintenance: IArrayMaintenance, operation: Operation, progress: Follower
 ) -> Deferred[Any]:
     """Begin or follow an operation; see :class:`IArrayMaintenance`."""
@@ -150,11 +180,11 @@ async def _lose(drill: Drill, arguments: Mapping[str, Any], tell: Tell) -> dict[
     name, how = given.take("name", str), given.take("how", str)
     seconds = given.take("seconds", float)
     given.end()
-    if how not in WAYS:
-        raise ConfigurationError([f"how is one of {', '.join(WAYS)}"])
+    if how not in DRILL_WAYS:
+        raise ConfigurationError([f"how is one of {', '.join(DRILL_WAYS)}"])
     if not 0 < seconds <= LONGEST_DRILL:
         raise ConfigurationError([f"a drill takes at most {LONGEST_DRILL / 3600:.0f} hours"])
-    told: dict[str, Any] = values(await drill.lose(name, how, seconds, _telling(tell)))
+    told: dict[str, Any] = _values(await drill.lose(name, how, seconds, _telling(tell)))
     return told
 
 
@@ -166,7 +196,7 @@ async def _end(drill: Drill, arguments: Mapping[str, Any], tell: Tell) -> dict[s
 
 def _telling(tell: Tell) -> Follower:
     def told(progress: Progress) -> None:
-        tell(values(progress))
+        tell(_values(progress))
 
     return told
 

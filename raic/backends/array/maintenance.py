@@ -58,7 +58,8 @@ class MemberStatus:
 
     :ivar numbers: of the fragments whose home it is.
     :ivar former: of those that are being moved away from it.
-    :ivar state: ``well``, ``slow``, ``failing``, or ``away`` when it could not be started yet.
+    :ivar state: ``well``, ``slow``, ``failing``, ``away`` when it could not be started yet, or
+        ``unknown`` while the node does not run.
     :ivar seconds: about how long it takes to answer; None when that is not known.
     :ivar held: how many fragments are on it, as far as is known; None when it is not.
     :ivar missing: how many of its fragments are noted for repair.

@@ -76,6 +76,11 @@ class FakeMaintenance:
 
     # For tests
 
+    @property
+    def followers(self) -> int:
+        """How many follow what is under way."""
+        return sum(len(job.followers) for job in self._jobs)
+
     def tell(self, progress: Progress) -> None:
         """Every operation is so far."""
         for job in self._jobs:
