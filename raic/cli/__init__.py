@@ -12,6 +12,7 @@ from raic.cli.create_node import create_node
 from raic.cli.credentials import make_credentials_group
 from raic.cli.drill import drill
 from raic.cli.failing import RaicGroup
+from raic.cli.plan import plan
 from raic.cli.providers import providers
 from raic.cli.restore import restore
 from raic.cli.run import run
@@ -28,6 +29,7 @@ main.add_command(array)
 main.add_command(check)
 main.add_command(create_node)
 main.add_command(make_credentials_group(prove_access))
+main.add_command(plan)
 main.add_command(drill)
 main.add_command(providers)
 main.add_command(restore)
