@@ -8,6 +8,9 @@ WRITES = frozenset({"put_object", "delete_objects", "finish"})
 """Operations that may have been done although no answer came.  A write to an upload is none:
 nothing of it can be seen before the upload is finished."""
 
+UNWANTED = frozenset({"get_object", "list_objects", "get_space"})
+"""Operations that change nothing: one that is cancelled has not failed."""
+
 
 def late(provider: str, operation: str, seconds: float) -> ProviderError:
     """The error of a call that took too long: of a write nobody knows what became."""

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 
 from raic.backends.layers.circuit import NOT_ASKED
-from raic.backends.layers.late import late
+from raic.backends.layers.late import UNWANTED, late
 from raic.backends.layers.relay import Relay
 from raic.backends.layers.retries import Retries
 from raic.errors import OutcomeUnknown
@@ -31,6 +31,7 @@ class RepeatedCall:
         self._again = again
         self._attempts = 1
         self._over = False  # no time is left
+        self._is_late = True  # if it is over
         self._unknown: OutcomeUnknown | None = None
         self._last: Failure | None = None
         self._attempt: Deferred[Any] | None = None
@@ -62,7 +63,7 @@ class RepeatedCall:
 
     def _failed(self, failure: Failure) -> None:
         self._attempt = None
-        if self._over and failure.check(CancelledError):
+        if self._over and self._is_late and failure.check(CancelledError):
             failure = Failure(late(self._retries.provider, self._operation, self._retries.budget))
         if isinstance(failure.value, OutcomeUnknown):
             self._unknown = failure.value
@@ -93,6 +94,7 @@ class RepeatedCall:
             self._fail(self._last)
 
     def _cancelled(self) -> None:
+        self._is_late = self._operation not in UNWANTED
         self._expire()
 
     def _fail(self, failure: Failure) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.python.failure import Failure
 
 from raic.backends.layers.forwarding import CalledUpload, CallLayer, has_succeeded
-from raic.backends.layers.late import late
+from raic.backends.layers.late import UNWANTED, late
 from raic.backends.layers.relay import Relay
 from raic.errors import ProviderTimedOut
 from raic.interfaces import IObjectUpload, IStorageProvider
@@ -48,7 +48,8 @@ class TimeoutLayer(CallLayer):
 
     A thread in a blocking call cannot be ended.  So the inner call is left to itself: it counts as
     hung until it ends, and its late result is dropped.  A put, a deletion or the end of an upload
-    fails with ``OutcomeUnknown``, everything else with ``ProviderTimedOut``.
+    fails with ``OutcomeUnknown``, everything else with ``ProviderTimedOut``; but a read that is
+    cancelled with ``CancelledError``, because it was not the provider that failed.
 
     :ivar hung: how many calls were given up and have not ended yet.
     """
@@ -127,7 +128,7 @@ class _Watch:
         self._given_up = False
         self._inner = inner
         self._timer = clock.callLater(seconds, self._give_up)
-        self.outcome: Deferred[Any] = Deferred(lambda _: self._give_up())
+        self.outcome: Deferred[Any] = Deferred(lambda _: self._not_wanted())
         inner.addBoth(self._answered)
 
     def _answered(self, result: Any) -> None:
@@ -136,12 +137,22 @@ class _Watch:
             self.outcome.callback(result)
 
     def _give_up(self) -> None:
+        waited = self._clock.seconds() - self._began
+        self._end(late(self._layer.name, self._operation, waited))
+
+    def _not_wanted(self) -> None:
+        """That nobody waits for an answer says nothing of the provider."""
+        if self._operation in UNWANTED:
+            self._end(CancelledError())
+        else:
+            self._give_up()
+
+    def _end(self, error: Exception) -> None:
         self._given_up = True
         if self._timer.active():
             self._timer.cancel()
         self._layer.abandon(self._inner)
-        waited = self._clock.seconds() - self._began
-        self.outcome.errback(late(self._layer.name, self._operation, waited))
+        self.outcome.errback(error)
 
 
 class TimedUpload(CalledUpload):

@@ -238,6 +238,13 @@ class LiarTests(SynchronousTestCase):
         self.stream()
         self.assertEqual(len(self.noted()), 3)
 
+    def test_a_member_that_altered_one_block_is_asked_for_another(self) -> None:
+        # Block 1 of stripe 0 and block 0 of stripe 1 are wanted, and just these are altered.
+        self.rig.links[1].trouble = Trouble(flips=[96])
+        self.rig.links[0].trouble = Trouble(flips=[96 + TAGGED])
+        reading = self.rig.reader.get_object(KEY, 64, 128)
+        self.assertEqual(self.successResultOf(reading), self.data[64:192])
+
     def test_an_object_that_is_nowhere_is_not_repaired(self) -> None:
         for link in self.rig.links:
             link.trouble = Trouble(forgets=True)

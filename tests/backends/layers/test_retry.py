@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from raic.backends.layers.concurrency import ConcurrencyLayer
 from raic.backends.layers.retries import RetryPolicy
@@ -140,7 +140,7 @@ class RepeatedCallTests(RetryCase):
         self.plan.hang("get_object")
         reading = self.read()
         reading.cancel()
-        self.failureResultOf(reading, ProviderTimedOut)
+        self.failureResultOf(reading, CancelledError)
         self.plan.fail("get_object")
         reading = self.read()
         reading.cancel()

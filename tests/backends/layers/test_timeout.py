@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
 
+from raic.backends.layers.circuit import CircuitState
 from raic.backends.layers.concurrency import ConcurrencyLayer
+from raic.backends.layers.stack import LayerSettings, wrap_in_layers
 from raic.backends.layers.timeout import TimeoutLayer, Timeouts
 from raic.errors import OutcomeUnknown, ProviderTimedOut
 from raic.interfaces import IObjectUpload
@@ -87,6 +90,19 @@ class CallTests(TimeoutCase):
         self.assertEqual(self.layer.hung, 1)
         gate.release()
         self.assertEqual(self.layer.hung, 0)
+
+    def test_that_a_read_is_cancelled_is_no_failure_of_the_provider(self) -> None:
+        self.put(KEY, TEN)
+        gate = self.plan.hang("get_object", times=None)
+        layers = wrap_in_layers(self.leaf, LayerSettings(cache=None), self.clock, Random(1))
+        for _ in range(20):
+            reading = layers.provider.get_object(KEY, 0, 10)
+            self.pass_time(0.05)
+            reading.cancel()
+            self.failureResultOf(reading, CancelledError)
+        assert layers.circuit is not None
+        self.assertIs(layers.circuit.state, CircuitState.CLOSED)
+        gate.release()
 
     def test_a_hung_call_gives_its_place_back(self) -> None:
         self.put(KEY, TEN)
