@@ -9,7 +9,9 @@ from typing import Any
 from attrs import evolve, frozen
 
 from raic.assembly.folderlock import HeldFolder
-from raic.backends.layers.stack import Layers, Wrap, wrap_in_layers
+from raic.backends.layers.circuit import CircuitSettings
+from raic.backends.layers.stack import NO_LAYERS, Layers, Wrap, wrap_in_layers
+from raic.backends.layers.timeout import Timeouts
 from raic.config.identity import Identity
 from raic.config.loading import CONFIG_NAME
 from raic.config.model import CloudSettings, Config, ProviderSettings
@@ -19,6 +21,10 @@ from raic.shares.keys import parse_key, usual_folders
 
 Reactor = Any
 """One that does everything: threads, time, and the network."""
+
+FOLDER_IN_ARRAY = evolve(NO_LAYERS, circuit=CircuitSettings(), timeouts=Timeouts())
+"""The layers of a folder in an array: on a disk that hangs, be it across a network, no call ever
+ends by itself, and what asks all members, as for claims, listings and deletions, would wait."""
 
 Secrets = Callable[[], Mapping[str, str]]
 
@@ -69,7 +75,10 @@ def make_member(
     """
     if settings.cloud is None:
         leaf: IStorageProvider = make_folder(config, settings, workers, reactor)
-        return MemberStack(settings, Layers(protect(leaf) if protect else leaf), leaf, leaf)
+        if protect is not None:
+            return MemberStack(settings, Layers(protect(leaf)), leaf, leaf)
+        bounded = wrap_in_layers(leaf, FOLDER_IN_ARRAY, reactor, Random())  # noqa: S311 - unused
+        return MemberStack(settings, bounded, bounded.provider, leaf)
     cloud = make_leaf(settings.cloud, identity, secrets, reactor)
     below: list[IStorageProvider] = []
 
