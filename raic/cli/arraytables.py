@@ -102,10 +102,12 @@ def print_outcome(outcome: Told) -> None:
             say("they are made anew by themselves; 'raic array repair' shows how far that is")
     else:
         say(f"{moved} {'repaired' if kind == 'repair' else 'moved'}")
+        if outcome["missing"]:
+            say(f"{outcome['missing']} could not be made: too few others of their objects are left")
     if outcome["left"]:
-        say(f"{outcome['left']} fragments are left; 'raic array status' says why")
+        say(f"{outcome['left']} fragments are left to do; the node's log says why")
     if outcome["providers"]:
-        say(f"in raic.cfg write: providers = {', '.join(outcome['providers'])}")
+        say(f"in raic.cfg write: providers = {', '.join(dict.fromkeys(outcome['providers']))}")
 
 
 def print_drill(report: Told) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 from attrs import evolve
 from click.testing import CliRunner, Result
 from twisted.internet.defer import Deferred
@@ -28,6 +29,7 @@ from raic.backends.array.maintenance import MemberStatus, Progress, RepairStatus
 from raic.backends.array.memoryledger import MemoryLedger
 from raic.backends.memory import MemoryProvider
 from raic.cli import main
+from raic.cli.array import array
 from raic.config.model import Prices
 from raic.fragmentkeys import FIRST_ATTEMPT, FragmentKey
 from raic.server.control import ControlSocket
@@ -390,6 +392,17 @@ class WithoutNode(SynchronousTestCase):
 
     def test_what_is_no_directory_is_a_mistake(self) -> None:
         self.assertEqual(invoke("array", "status", "nowhere").exit_code, 2)
+
+
+class Documentation(SynchronousTestCase):
+    def test_every_command_of_the_group_and_every_option_is_described(self) -> None:
+        text = (Path(__file__).parents[2] / "docs" / "commands.rst").read_text()
+        section = text.partition("\n``raic array``\n")[2].partition("\n``raic drill``\n")[0]
+        for name, command in array.commands.items():
+            self.assertIn(f"$ raic array {name} ", section)
+            for parameter in command.params:
+                if isinstance(parameter, click.Option):
+                    self.assertIn(f"\n``{parameter.opts[0]}", section)
 
 
 def fragment(key: str, number: int) -> str:
