@@ -245,9 +245,9 @@ class IArrayMaintenance(Interface):
         """Give a provider a fragment of every object: a new number."""
 
     def drain(name: str, progress: Follower) -> Deferred[Outcome]:
-        """Move all fragments of a provider to others of the array.
+        """Let a provider go, and its numbers with it, once all objects are whole without it.
 
-        Refused when the loss of one of those would then cost more fragments than may be lost.
+        Refused when fewer providers would be left than a write needs.
         """
 
     def history(limit: int) -> Deferred[tuple[ArrayEvent, ...]]:

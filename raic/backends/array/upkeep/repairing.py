@@ -178,21 +178,31 @@ class Repairer:
 
         :return: whether it needs no repair any more.
         """
+        try:
+            await self.make_good(text)
+        except ProviderError:
+            return False
+        return text not in self._busy
+
+    async def make_good(self, text: str) -> None:
+        """Repair one fragment, unless that is being done already.
+
+        Raises what is in the way, having noted it.
+        """
         key = parse_fragment_key(text)
         if key is None or text in self._busy:
-            return False
+            return
         self._busy.add(text)
         try:
             await self._repair(text, key)
         except ProviderError as error:
             self._note_trouble(key, error)
-            return False
+            raise
         finally:
             self._busy.discard(text)
         self._seen.pop(text, None)
         self._objects.succeeded(key.object_key)
         self.lost.discard(key.object_key)
-        return True
 
     async def _repair(self, text: str, key: FragmentKey) -> None:
         placement = self._array.placement()

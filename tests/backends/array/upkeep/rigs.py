@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from raic.backends.array.members import Member
 from raic.backends.array.upkeep.handling import Handler
 from raic.backends.array.upkeep.pacing import Pace
 from raic.backends.array.upkeep.repairing import Repairer
+from raic.backends.array.upkeep.service import ArrayMaintenance
+from raic.backends.array.upkeep.verifying import FragmentVerifier
 from raic.backends.faults import FaultPlan
 from raic.backends.faulty import FaultyProvider
 from raic.backends.memory import MemoryProvider
+from raic.backends.tags import TagMismatch
 from raic.errors import ProviderUnreachable
 from raic.fragmentkeys import FragmentKey, parse_fragment_key
 from raic.values import Garbage
-from tests.backends.array.arrays import Rig
+from tests.backends.array.arrays import ARRAY_KEY, Rig
 
 OPERATIONS = (
     "get_object",
@@ -54,6 +58,37 @@ class UpkeepRig(Rig):
 
     def repairer(self) -> Repairer:
         return Repairer(self.handler())
+
+    def upkeep(self) -> ArrayMaintenance:
+        """What looks after the array as it is now."""
+        return ArrayMaintenance(
+            self.array,
+            self.ledger,
+            self.clock,
+            Random(1),
+            self.known_member,
+            self.rate,
+            unknown_keys=self.unknown_keys,
+        )
+
+    def known_member(self, name: str) -> Member:
+        if name == "unknown":
+            raise LookupError(name)
+        return self.make_member(name)
+
+    def unknown_keys(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
+        """As an index answers."""
+        return succeed(frozenset(key for key in keys if not self.is_known(key)))
+
+    def is_known(self, text: str) -> bool:
+        ledger = self.ledger
+        if text in ledger.intended or text in ledger.garbage or text in ledger.repairs:
+            return True
+        key = parse_fragment_key(text)
+        assert key is not None
+        counts = ledger.attempts.get((key.object_key, key.number), "0") == key.attempt
+        named = {*ledger.referred, *ledger.intended, *ledger.garbage}
+        return counts and key.object_key in named
 
     def write(self, key: str, data: bytes) -> Deferred[None]:
         """Store and commit an object, as ``shares`` do."""
@@ -103,16 +138,13 @@ class UpkeepRig(Rig):
             attempt = self.ledger.attempts.get((key, number), "0")
             for member in placement.where(number):
                 for text, found in self.held(member.name).items():
-                    if (found.object_key, found.number, found.attempt) == (key, number, attempt):
-                        if self.is_good(member.name, text, found):
-                            numbers.add(number)
+                    wanted = (found.object_key, found.number, found.attempt)
+                    if wanted == (key, number, attempt) and self.is_good(member.name, text, found):
+                        numbers.add(number)
         return numbers
 
     def is_good(self, name: str, text: str, key: FragmentKey) -> bool:
-        from raic.backends.array.upkeep.verifying import FragmentVerifier
-        from raic.backends.tags import TagMismatch
-        from tests.backends.array.arrays import ARRAY_KEY
-
+        """Whether what a member has of a fragment is right."""
         verifier = FragmentVerifier(ARRAY_KEY, key)
         try:
             verifier.add(self.fragments(name)[text])

@@ -1,0 +1,55 @@
+"""Why operations are not begun."""
+
+from __future__ import annotations
+
+from raic.backends.array.maintenance import ADD, DRAIN, REPLACE, Operation
+from raic.backends.array.provider import ArrayProvider
+from raic.errors import ConfigurationError, OperationRefused, RaicError
+
+
+def refusal(
+    array: ArrayProvider, operation: Operation, moving: Operation | None
+) -> RaicError | None:
+    """Why an operation must not be begun; None when it may.
+
+    :param moving: an operation that moves fragments and is under way.
+    """
+    if operation.kind not in (REPLACE, ADD, DRAIN):
+        return None
+    if moving is not None and moving != operation:
+        doing = " ".join((moving.kind, *moving.names))
+        remedy = "wait until it has ended: raic array status shows how far it is"
+        return OperationRefused(f"'{doing}' is under way", remedy)
+    problems = _name_problems(array, operation)
+    if problems:
+        return ConfigurationError(problems)
+    if operation.kind == DRAIN:
+        return _too_few(array, operation.names[0])
+    return None
+
+
+def _name_problems(array: ArrayProvider, operation: Operation) -> list[str]:
+    members = {member.name for member in array.placement().members()}
+    there = ", ".join(sorted(members))
+    leaving = () if operation.kind == ADD else operation.names[:1]
+    coming = () if operation.kind == DRAIN else operation.names[-1:]
+    return [
+        f"{name} is none of the array's providers: these are {there}"
+        for name in leaving
+        if name not in members
+    ] + [
+        f"{name} is one of the array's providers already: name one that is not"
+        for name in coming
+        if name in members
+    ]
+
+
+def _too_few(array: ArrayProvider, name: str) -> OperationRefused | None:
+    placement = array.placement()
+    left = sum(placement.home(number).name != name for number in placement.lasting())
+    if left >= array.happy:
+        return None
+    return OperationRefused(
+        f"without {name} {left} providers would be left, and a write needs {array.happy}",
+        f"add another provider first, or replace it: raic array replace {name} NEW",
+    )

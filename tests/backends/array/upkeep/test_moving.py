@@ -1,0 +1,249 @@
+"""Members come and go while the array is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from raic.backends.array.maintenance import IArrayMaintenance, Outcome, Progress
+from raic.backends.array.upkeep.service import ArrayMaintenance
+from raic.errors import ConfigurationError, OperationRefused, ProviderUnreachable, ServiceStopping
+from tests.backends.array.upkeep.rigs import UpkeepRig
+
+DATA = bytes(range(250)) * 20
+
+
+def ignore(_: Progress) -> None:
+    """Nobody looks."""
+
+
+class MovingCase(SynchronousTestCase):
+    """2 of 4 needed, 3 happy."""
+
+    def setUp(self) -> None:
+        self.rig = UpkeepRig()
+        self.successResultOf(self.rig.array.start())
+        self.maintenance = self.begin()
+        self.least: dict[str, int] = {}
+
+    def begin(self) -> ArrayMaintenance:
+        maintenance = self.rig.upkeep()
+        self.successResultOf(maintenance.start())
+        self.addCleanup(maintenance.stop)
+        return maintenance
+
+    def write(self, *names: str) -> None:
+        for number, name in enumerate(names):
+            writing = self.rig.write(f"shares/aa/{name}", DATA[: 1000 * number])
+            self.rig.pump(0.1, 10)
+            self.successResultOf(writing)
+
+    def finish(self, doing: Deferred[Outcome], look: Callable[[], None] | None = None) -> Outcome:
+        """Let time pass until an operation has ended."""
+        for _ in range(4000):
+            if doing.called:
+                break
+            self.rig.clock.advance(1.0)
+            if look is not None:
+                look()
+            if int(self.rig.clock.seconds()) % 50 == 0:
+                self.rig.collect()
+        return self.successResultOf(doing)
+
+    def assert_all_whole(self) -> None:
+        numbers = set(self.rig.array.placement().numbers())
+        for key, data in self.rig.data.items():
+            self.assertEqual(self.rig.whole(key), numbers, key)
+            reading = self.rig.array.get_object(key, 0, 10**6)
+            self.rig.pump(0.1, 20)
+            self.assertEqual(self.successResultOf(reading), data)
+        self.assertEqual(self.rig.ledger.repairs, {})
+
+    def assert_no_fewer(self) -> None:
+        for key in self.rig.data:
+            now = len(self.rig.whole(key))
+            self.assertGreaterEqual(now, self.least.get(key, 0), key)
+            self.least[key] = now
+
+    def homes(self) -> list[str]:
+        placement = self.rig.array.placement()
+        return [placement.home(number).name for number in placement.numbers()]
+
+
+class ReplacingTests(MovingCase):
+    def replace(self) -> Deferred[Outcome]:
+        return self.maintenance.replace("b2", "new", ignore)
+
+    def test_it_provides_the_interface(self) -> None:
+        verifyObject(IArrayMaintenance, self.maintenance)
+
+    def test_the_fragments_are_copied_as_they_are_and_then_deleted(self) -> None:
+        self.write(*"abcdefg")
+        before = self.rig.fragments("b2")
+        outcome = self.finish(self.replace(), self.assert_no_fewer)
+        self.assertEqual(self.rig.fragments("new"), before)
+        self.assertEqual(self.rig.fragments("b2"), {})
+        self.assertEqual(outcome.providers, ("aws", "ovh", "new", "attic"))
+        self.assertEqual(outcome.fragments, 7)
+        self.assertEqual(outcome.left, 0)
+        self.assertEqual(self.homes(), ["aws", "ovh", "new", "attic"])
+        self.assertEqual(self.rig.ledger.notes, {})
+        self.assert_all_whole()
+        kinds = [(each.what, each.detail) for each in self.rig.ledger.events]
+        self.assertEqual(kinds[0], ("replace", "b2 is being replaced by new"))
+        self.assertIn("b2 was replaced by new; set 'providers = aws, ovh, new", kinds[1][1])
+
+    def test_a_member_that_is_gone_for_good_is_replaced(self) -> None:
+        self.write(*"abcdefg")
+        before = self.rig.fragments("b2")
+        self.rig.lose("b2")
+        self.finish(self.replace())
+        self.assertEqual(self.rig.fragments("new"), before)
+        self.assertEqual(self.rig.ledger.attempts, {})
+        self.assert_all_whole()
+
+    def test_altered_and_missing_fragments_are_made_anew(self) -> None:
+        self.write(*"abcdefg")
+        altered, missing = sorted(self.rig.held("b2"))[2:4]
+        self.rig.alter("b2", altered)
+        self.rig.forget("b2", missing)
+        self.finish(self.replace())
+        self.assert_all_whole()
+        self.assertEqual(self.rig.fragments("b2"), {})
+
+    def test_what_is_written_meanwhile_is_complete(self) -> None:
+        self.write(*"abc")
+        upload = self.rig.array.open_upload("shares/aa/early", len(DATA))
+        self.rig.ledger.reserve(["shares/aa/early"])
+        self.successResultOf(upload.write(DATA[:2000]))
+        replacing = self.replace()
+        self.rig.pump(1.0, 400)
+        self.assertNoResult(replacing)
+        self.write("late")
+        self.successResultOf(upload.write(DATA[2000:]))
+        stored = self.successResultOf(upload.finish())
+        self.rig.pump(1.0, 3)
+        self.rig.ledger.commit(["shares/aa/early"], stored.missing)
+        self.rig.data["shares/aa/early"] = DATA
+        self.finish(replacing, self.assert_no_fewer)
+        self.assert_all_whole()
+        self.assertEqual(self.rig.fragments("b2"), {})
+
+    def test_an_object_that_is_deleted_while_it_is_copied_leaves_nothing(self) -> None:
+        self.write(*"abc")
+        self.rig.known_member("new")
+        gate = self.rig.plans["new"].hang("put_object")
+        replacing = self.replace()
+        self.rig.pump(1.0, 3)
+        for key in list(self.rig.data):
+            self.rig.delete(key)
+        self.rig.collect()
+        gate.release()
+        self.finish(replacing)
+        for _ in range(8):
+            self.rig.pump(200.0, 2)
+            self.rig.collect()
+        for name in self.rig.inner:
+            self.assertEqual(self.rig.fragments(name), {}, name)
+
+    def test_a_new_member_that_fails_is_waited_for(self) -> None:
+        self.write(*"abcdefghijklmnop")
+        replacing = self.replace()
+        self.rig.lose("new")
+        self.rig.pump(1.0, 500)
+        self.assertNoResult(replacing)
+        self.rig.heal("new")
+        self.finish(replacing, self.assert_no_fewer)
+        self.assert_all_whole()
+
+    def test_whoever_asks_again_follows(self) -> None:
+        self.write(*"abc")
+        told: list[Progress] = []
+        first = self.replace()
+        second = self.maintenance.replace("b2", "new", told.append)
+        third = self.maintenance.replace("b2", "new", told.append)
+        third.cancel()
+        self.failureResultOf(third)
+        self.failureResultOf(self.maintenance.add("other", ignore), OperationRefused)
+        self.assertEqual(self.finish(first), self.finish(second))
+        self.assertGreater(len(told), 3)
+        self.assertEqual(told[-1].done, 3)
+
+    def test_names_that_cannot_be_used_are_refused(self) -> None:
+        for old, new in (("b3", "new"), ("b2", "aws"), ("b2", "b2"), ("b2", "unknown")):
+            self.failureResultOf(self.maintenance.replace(old, new, ignore), ConfigurationError)
+        self.failureResultOf(self.maintenance.drain("new", ignore), ConfigurationError)
+        self.assertEqual(self.rig.ledger.events, [])
+
+    def test_a_new_member_that_does_not_start_changes_nothing(self) -> None:
+        self.rig.make_member("new")
+        self.rig.plans["new"].fail("start", ProviderUnreachable)
+        self.failureResultOf(self.replace(), ProviderUnreachable)
+        self.assertEqual(self.homes(), ["aws", "ovh", "b2", "attic"])
+        self.assertEqual(self.rig.ledger.notes, {})
+        self.assertEqual([member.name for member in self.rig.array.members()], self.homes())
+
+
+class AddingTests(MovingCase):
+    def test_every_object_gets_a_fragment(self) -> None:
+        self.write(*"abcdefg")
+        adding = self.maintenance.add("new", ignore)
+        self.rig.pump(1.0, 3)
+        self.write("late")
+        outcome = self.finish(adding, self.assert_no_fewer)
+        self.assertEqual(self.homes(), ["aws", "ovh", "b2", "attic", "new"])
+        self.assertEqual(outcome.fragments, 7)
+        self.assert_all_whole()
+        self.assertEqual(self.rig.ledger.attempts, {})
+        self.assertEqual(self.rig.array.placement().partial, frozenset())
+        self.assertEqual(self.rig.ledger.notes, {"number": "5"})
+
+    def test_reading_meanwhile_notes_no_repairs(self) -> None:
+        self.write(*"abc")
+        adding = self.maintenance.add("new", ignore)
+        self.rig.lose("new")
+        self.rig.lose("aws")
+        self.rig.lose("ovh")
+        for key, data in self.rig.data.items():
+            reading = self.rig.array.get_object(key, 0, 10**6)
+            self.rig.pump(0.1, 50)
+            self.assertEqual(self.successResultOf(reading), data)
+        self.assertEqual(self.rig.ledger.repairs, {})
+        self.maintenance.stop()
+        self.failureResultOf(adding, ServiceStopping)
+
+
+class DrainingTests(MovingCase):
+    def test_a_member_that_is_drained_has_nothing_left(self) -> None:
+        self.write(*"abcdefg")
+        text = sorted(self.rig.held("aws"))[3]
+        self.rig.forget("aws", text)
+        outcome = self.finish(self.maintenance.drain("ovh", ignore))
+        self.assertEqual(outcome.providers, ("aws", "b2", "attic"))
+        self.assertEqual(self.rig.fragments("ovh"), {})
+        self.assert_all_whole()
+        self.write("late")
+        self.assert_all_whole()
+
+    def test_nothing_is_deleted_before_all_others_are_whole(self) -> None:
+        self.write(*"abcdefg")
+        self.rig.lose("aws")
+        self.write("h")
+        draining = self.maintenance.drain("ovh", ignore)
+        self.rig.pump(1.0, 1000)
+        self.assertNoResult(draining)
+        self.assertEqual(len(self.rig.held("ovh")), 8)
+        self.rig.heal("aws")
+        self.finish(draining)
+        self.assert_all_whole()
+
+    def test_too_few_members_must_not_be_left(self) -> None:
+        self.finish(self.maintenance.drain("ovh", ignore))
+        refused = self.failureResultOf(self.maintenance.drain("aws", ignore), OperationRefused)
+        self.assertIn("2 providers would be left, and a write needs 3", str(refused.value))
+        self.finish(self.maintenance.add("ovh", ignore))
+        self.assertEqual(self.homes(), ["aws", "b2", "attic", "ovh"])
+        self.assertEqual(self.rig.array.placement().numbers(), (0, 2, 3, 4))
