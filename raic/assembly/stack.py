@@ -10,8 +10,8 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from raic.assembly.arrays import ArrayStack, make_array
+from raic.assembly.leavings import holds_objects
 from raic.assembly.members import MemberStack, Reactor, make_member
-from raic.backends.certify import FOLDER
 from raic.backends.tagging import TaggingProvider
 from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
@@ -21,7 +21,6 @@ from raic.errors import IndexMissing, PrefixOwned, ProviderError
 from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
 from raic.shares.claims import Claimant, newest_claim
 from raic.shares.index import create_index, open_index
-from raic.shares.listing import pages
 from raic.shares.sealing import Sealer
 from raic.values import Totals
 
@@ -118,7 +117,7 @@ async def open_or_create_index(
     path = config.index_path
     provider = stack.provider
     if not path.exists():
-        if await _holds_objects(provider):
+        if await holds_objects(provider):
             await _check_objects(config, identity, stack, take_over=take_over)
         create_index(path, FIRST_EPOCH)
     index = open_index(
@@ -132,14 +131,6 @@ async def open_or_create_index(
     if stack.array is not None:
         await stack.array.ledger.attach(index.ledger)
     return index
-
-
-async def _holds_objects(provider: IStorageProvider) -> bool:
-    """Whether there is anything but what certifications left."""
-    async for page in pages(provider, ""):
-        if any(not listed.key.startswith(FOLDER) for listed in page):
-            return True
-    return False
 
 
 async def _check_objects(

@@ -30,8 +30,9 @@ from raic.config.credentials import (
     wanted_credentials,
 )
 from raic.config.identity import load_identity
-from raic.config.loading import CONFIG_NAME
-from raic.config.reading import read_text
+from raic.config.loading import CONFIG_NAME, config_directory
+from raic.config.reading import Text, read_text
+from raic.config.servers import server_directory, server_providers
 from raic.errors import ConfigurationError, CredentialsUnusable
 
 T = TypeVar("T")
@@ -159,18 +160,35 @@ def _open(nodedir: Path, fields: FieldsOf, *, may_ask: bool = True) -> _Node:
     :raises ConfigurationError: there is no such file, or it has mistakes in that.
     """
     directory = nodedir.absolute()
-    path = directory / CONFIG_NAME
+    path = config_directory(directory) / CONFIG_NAME
     try:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         problem = f"{path} cannot be read: make a node with 'raic create-node'"
         raise ConfigurationError([problem]) from error
-    wanted = wanted_credentials(read_text(text), fields)
+    wanted = _of_server(read_text(text), directory, wanted_credentials(read_text(text), fields))
     server_id = load_identity(directory / "private").server_id
     passphrase = _Passphrase(Path(), may_ask)
     sources = standard_sources(directory, server_id, os.environ, passphrase, UNLOCK_SECONDS)
     passphrase.path = sources.file.path
     return _Node(directory, wanted, sources)
+
+
+def _of_server(text: Text, directory: Path, wanted: tuple[Wanted, ...]) -> tuple[Wanted, ...]:
+    """What one server needs; all that there is, unless the node is several servers.
+
+    :raises ConfigurationError: it is, and this is none of them.
+    """
+    servers = server_providers(text)
+    if not servers:
+        return wanted
+    main = config_directory(directory)
+    if directory == main or directory.name not in servers:
+        places = ", ".join(str(server_directory(main, name)) for name in servers)
+        raise ConfigurationError(
+            [f"{main} has several servers, each with credentials of its own: name one of {places}"]
+        )
+    return tuple(each for each in wanted if each.provider in servers[directory.name])
 
 
 def _set(node: _Node, name: str, store: str) -> None:

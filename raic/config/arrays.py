@@ -40,7 +40,6 @@ def array_settings(
         ),
         repair_rate=checked.get(section, "repair_rate"),
         allow_shared_domain=checked.get(section, "allow_shared_domain"),
-        allow_bare_ack=checked.get(section, "allow_bare_ack"),
     )
     _check_domains(checked, section, settings)
     return settings

@@ -49,6 +49,11 @@ def load_config(node_directory: Path) -> Config:
     raise ConfigurationError([f"{main} has several servers: name one of {places}"])
 
 
+def config_directory(node_directory: Path) -> Path:
+    """Where the ``raic.cfg`` of a node, or of one of several servers, lies."""
+    return _split(node_directory)[0]
+
+
 def load_servers(node_directory: Path) -> tuple[Config, ...]:
     """The configurations of all servers of a node directory: one, unless it says otherwise.
 

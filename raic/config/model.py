@@ -147,7 +147,6 @@ class ArraySettings:
     cache: CacheSettings | None
     repair_rate: int | None
     allow_shared_domain: bool
-    allow_bare_ack: bool = False
 
     @property
     def total(self) -> int:

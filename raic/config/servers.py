@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 from raic.config.backends import NAME, NAME_FORM, find_backend
 from raic.config.checking import Checked
 from raic.config.model import Backend, NodeSettings, ProviderSettings
+from raic.config.reading import Text
 
 FOLDER = "servers"
 
@@ -49,6 +50,25 @@ def read_servers(
     servers = tuple(server for server in found if server is not None)
     _check_apart(checked, servers)
     return servers
+
+
+def server_providers(text: Text) -> dict[str, frozenset[str]]:
+    """The providers that each server stores with, by its name, as far as the file says so.
+
+    Nothing of the file needs to be right.
+    """
+    found = {}
+    for section in text.sections:
+        if section.startswith(_PREFIX):
+            backend = text.entries.get((section, "backend"))
+            kind, _, name = ("" if backend is None else backend.value).partition(":")
+            listed = text.entries.get((f"array:{name}", "providers"))
+            if kind == "array":
+                names = [] if listed is None else listed.value.split(",")
+            else:
+                names = [name]
+            found[section.removeprefix(_PREFIX)] = frozenset(each.strip() for each in names)
+    return found
 
 
 def _server(

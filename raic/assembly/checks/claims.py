@@ -6,18 +6,13 @@ from socket import gethostname
 
 from raic.assembly.checks.findings import Finding, error, good
 from raic.assembly.checks.opened import OpenProvider
+from raic.assembly.leavings import holds_objects
 from raic.assembly.owning import place_of
-from raic.deferreds import async_to_deferred
 from raic.errors import PrefixOwned
-from raic.interfaces import IStorageProvider
 from raic.shares.claims import Claim, Claimant, newest_claim
-from raic.shares.listing import pages
 from raic.shares.sealing import Sealer
 
 SUBJECT = "prefix"
-
-_PROBES = "probe/"
-"""Where a start that was broken off may have left something."""
 
 _ONE_COPY = (
     "run one copy of a node only; to go on with this one, make sure that the other is stopped for"
@@ -50,17 +45,9 @@ async def _without_index(provider: OpenProvider, newest: Claim | None) -> list[F
     if newest is not None:
         text = f"this node claimed it ({newest.describe()}), but there is no index here"
         return [error(SUBJECT, text, restore)]
-    if await provider.wait(_holds_objects(provider.leaf)):
+    if await provider.wait(holds_objects(provider.leaf)):
         return [error(SUBJECT, "it holds objects, but there is no index here", restore)]
     return [good(SUBJECT, "nobody has claimed it, and it is empty")]
-
-
-@async_to_deferred
-async def _holds_objects(leaf: IStorageProvider) -> bool:
-    async for page in pages(leaf, ""):
-        if any(not listed.key.startswith(_PROBES) for listed in page):
-            return True
-    return False
 
 
 def _ours(provider: OpenProvider, newest: Claim, claimant: Claimant) -> Finding:

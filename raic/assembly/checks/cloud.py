@@ -12,7 +12,7 @@ from raic.assembly.checks.opened import OpenCheck, OpenProvider
 from raic.assembly.checks.service import check_clock, check_space, check_uploads
 from raic.assembly.checks.view import ProviderView
 from raic.assembly.members import make_leaf
-from raic.config.loading import CONFIG_NAME
+from raic.config.loading import CONFIG_NAME, config_directory
 from raic.config.model import CloudSettings
 from raic.errors import AccessDenied, ConfigurationError, ProviderError
 
@@ -52,7 +52,7 @@ async def check_cloud(view: ProviderView, cloud: CloudSettings) -> list[Finding]
     try:
         leaf = make_leaf(cloud, view.identity, lambda: secrets, reactor)
     except ConfigurationError as problem:
-        remedy = f"correct {node.directory / CONFIG_NAME}"
+        remedy = f"correct {config_directory(node.directory) / CONFIG_NAME}"
         return findings + [error("settings", each, remedy) for each in problem.problems]
     try:
         return findings + await _check_leaf(OpenProvider(view, cloud, leaf))

@@ -12,11 +12,14 @@ from raic.assembly.checks.deadline import TookTooLong
 from raic.assembly.checks.findings import Finding, error, good
 from raic.assembly.checks.space import judge_space
 from raic.assembly.checks.view import ProviderView
+from raic.assembly.folderlock import LOCK_NAME
+from raic.assembly.leavings import LEAVINGS
 from raic.backends.disk import translated
 from raic.backends.filestore import INCOMING
 from raic.errors import ProviderError
 
 _PROBE = b"can this be written?"
+_NO_OBJECTS = {INCOMING, *(name.rstrip("/") for name in LEAVINGS)}
 _NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -103,8 +106,9 @@ def _free(path: Path) -> int:
 
 def _holds_objects(path: Path) -> bool:
     for folder, folders, files in os.walk(path):
-        if folder == str(path) and INCOMING in folders:
-            folders.remove(INCOMING)
+        if folder == str(path):
+            folders[:] = [name for name in folders if name not in _NO_OBJECTS]
+            files[:] = [name for name in files if name != LOCK_NAME]
         if files:
             return True
     return False

@@ -14,7 +14,7 @@ from raic.errors import IdentityError
 KEPT = ("node.pem", "node.privkey", "storage.furl", "permutation-seed", "seal.key", "tag.key")
 """What makes a node the one that it is, and can only come from a backup."""
 
-WRITTEN = ("storage.nurl", "servers.yaml", "introducers.yaml", FILE_NAME)
+WRITTEN = ("array.key", "storage.nurl", "servers.yaml", "introducers.yaml", FILE_NAME)
 """What is no less secret, but need not be there."""
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from attrs import frozen
 
-from raic.shares.index import lookups
+from raic.shares.index import arrays, lookups
 from raic.shares.index.files import APPLICATION_ID, schema_scripts
-from raic.values import Totals
+from raic.values import Placed, Totals
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -31,6 +31,7 @@ class IndexState:
     :ivar cut_short: whether a process that was killed left changes to be finished.
     :ivar epoch: None when that could not be seen.
     :ivar totals: None when that could not be seen.
+    :ivar placement: where an array's fragments are; None when that could not be seen.
     """
 
     exists: bool
@@ -39,6 +40,7 @@ class IndexState:
     cut_short: bool = False
     epoch: int | None = None
     totals: Totals | None = None
+    placement: tuple[Placed, ...] | None = None
 
 
 def known_version() -> int:
@@ -109,4 +111,5 @@ def _look_inside(path: Path, version: int, running: bool) -> IndexState:
         if row is None:
             return IndexState(True, "it is half-made", version)
         totals = lookups.totals(connection.execute)
-    return IndexState(True, version=version, epoch=row[0], totals=totals)
+        placement = arrays.get_placement(connection.execute)
+    return IndexState(True, version=version, epoch=row[0], totals=totals, placement=placement)

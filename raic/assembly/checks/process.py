@@ -8,9 +8,11 @@ from pathlib import Path
 
 from attrs import frozen
 
-from raic.assembly.checks.findings import Finding, good
-from raic.assembly.checks.view import NodeView
+from raic.assembly.checks.findings import Finding, error, good
+from raic.assembly.checks.view import ConfiguredNode, NodeView
+from raic.assembly.taking_over import TakeOverNote
 from raic.config.lock import LOCK_NAME
+from raic.errors import PrefixOwned
 
 LOCKS = Path("/proc/locks")
 
@@ -75,3 +77,15 @@ async def check_process(node: NodeView) -> list[Finding]:
         return [good("process", "the node is not running")]
     which = f"process {node.runner}" if node.runner else "a process that cannot be named"
     return [good("process", f"the node is running: {which}")]
+
+
+async def check_take_over(node: ConfiguredNode) -> list[Finding]:
+    """Whether a take-over has begun whose wait is not over."""
+    subject = "take-over"
+    try:
+        TakeOverNote(node.config).raise_if_there()
+    except PrefixOwned as begun:
+        if node.runner is not None:
+            return [good(subject, "it is under way: the node waits for the other to stop writing")]
+        return [error(subject, begun.detail, begun.remedy)]
+    return []

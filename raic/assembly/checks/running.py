@@ -7,21 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve
 from twisted.internet.defer import gatherResults
 
+from raic.assembly.checks.arrays import ArrayView, check_array
 from raic.assembly.checks.cloud import check_cloud
-from raic.assembly.checks.configuration import check_configuration, check_writers
 from raic.assembly.checks.deadline import TookTooLong
-from raic.assembly.checks.findings import Finding, Report, error, grouped
+from raic.assembly.checks.findings import Finding, Report, error, good, grouped
 from raic.assembly.checks.folder import check_folder
 from raic.assembly.checks.identityfiles import check_files, check_identity
 from raic.assembly.checks.index import check_disk, check_index
 from raic.assembly.checks.indexfile import IndexState, look_at_index
 from raic.assembly.checks.introducers import check_introducers
 from raic.assembly.checks.listening import check_location, check_ports
-from raic.assembly.checks.process import check_process, find_runner
-from raic.assembly.checks.secretsinfile import check_secrets
+from raic.assembly.checks.process import check_process, check_take_over, find_runner
+from raic.assembly.checks.servers import Server, check_file
 from raic.assembly.checks.view import (
     Check,
     ConfiguredNode,
@@ -31,10 +31,9 @@ from raic.assembly.checks.view import (
     providers_of,
 )
 from raic.config.identity import Identity, load_identity
-from raic.config.loading import CONFIG_NAME, load_config
-from raic.config.model import Config
+from raic.config.model import ArraySettings, Config
 from raic.deferreds import async_to_deferred
-from raic.errors import ConfigurationError, IdentityError
+from raic.errors import IdentityError
 from raic.workers import ThreadWorkers
 
 ASK_SECONDS = 30.0
@@ -43,13 +42,8 @@ ASK_SECONDS = 30.0
 _THREADS = 8
 
 
-@frozen
-class _Loaded:
-    config: Config | ConfigurationError
-    identity: Identity | IdentityError
-
-
 NODE_CHECKS: tuple[tuple[str, Check[ConfiguredNode]], ...] = (
+    ("process", check_take_over),
     ("network", check_ports),
     ("network", check_location),
     ("network", check_introducers),
@@ -74,6 +68,9 @@ async def check_provider(view: ProviderView) -> Sequence[Finding]:
 PROVIDER_CHECKS: tuple[Check[ProviderView], ...] = (check_provider,)
 """What is looked at for each provider, the providers side by side."""
 
+ARRAY_CHECKS: tuple[Check[ArrayView], ...] = (check_array,)
+"""What is looked at for an array, after its providers."""
+
 
 @async_to_deferred
 async def check_node(
@@ -87,6 +84,8 @@ async def check_node(
     Nothing in the node directory is changed, and nothing is left in its providers, whether the
     node runs or not.
 
+    :param directory: of a node, or of one of several servers; of a node that is several servers,
+        all are looked at.
     :param reactor: one that does everything.
     :param environment: variables, where secrets may be.
     :param seconds: how long each question to a service may take.
@@ -94,68 +93,73 @@ async def check_node(
     """
     workers = ThreadWorkers(reactor, _THREADS, "check")
     surroundings = Surroundings(reactor, workers, environment, seconds)
-    node = NodeView(directory, surroundings, find_runner(directory))
-    loaded = _load(directory)
-    findings = [
-        *grouped("configuration", _configuration(directory, loaded)),
-        *grouped("identity", _identity(node, loaded)),
-        *await _looked("process", check_process, node),
-    ]
-    if isinstance(loaded.config, Config):
-        findings += await _check_configured(node, loaded.config, loaded)
+    findings, servers = check_file(directory)
+    for found in await gatherResults([_check_server(each, surroundings) for each in servers]):
+        findings += found
     # A thread that hangs is left behind: it must not keep the answer.
     workers.stop()
     return Report(tuple(findings))
 
 
-def _load(directory: Path) -> _Loaded:
-    config: Config | ConfigurationError
-    identity: Identity | IdentityError
+@async_to_deferred
+async def _check_server(server: Server, surroundings: Surroundings) -> list[Finding]:
+    """What is found of one server, each group with its name if there are several."""
+    if server.name and not server.directory.exists():
+        found = grouped("identity", [good("private/", "the first start makes this server's keys")])
+    else:
+        found = await _check_one_server(server, surroundings)
+    if not server.name:
+        return found
+    return [evolve(each, group=f"{server.name}: {each.group}") for each in found]
+
+
+async def _check_one_server(server: Server, surroundings: Surroundings) -> list[Finding]:
+    directory = server.directory
+    node = NodeView(directory, surroundings, find_runner(directory))
+    identity = _load_identity(directory)
+    private, now = directory / "private", surroundings.reactor.seconds()
+    findings = [
+        *grouped("identity", [*check_files(private), *check_identity(private, identity, now)]),
+        *await _looked("process", check_process, node),
+    ]
+    if server.config is not None:
+        known = identity if isinstance(identity, Identity) else None
+        findings += await _check_configured(node, server.config, known)
+    return findings
+
+
+def _load_identity(directory: Path) -> Identity | IdentityError:
     try:
-        config = load_config(directory)
-    except ConfigurationError as mistakes:
-        config = mistakes
-    try:
-        identity = load_identity(directory / "private")
+        return load_identity(directory / "private")
     except IdentityError as problem:
-        identity = problem
-    return _Loaded(config, identity)
+        return problem
 
 
-def _configuration(directory: Path, loaded: _Loaded) -> list[Finding]:
-    try:
-        text = (directory / CONFIG_NAME).read_bytes().decode("utf-8", "replace")
-    except OSError:
-        return check_configuration(directory, loaded.config, ())
-    secrets = check_secrets(text)
-    told = {finding.line for finding in secrets if finding.line is not None}
-    mistakes = check_configuration(directory, loaded.config, told)
-    return [*mistakes, *secrets, *check_writers(directory)]
-
-
-def _identity(node: NodeView, loaded: _Loaded) -> list[Finding]:
-    private = node.directory / "private"
-    now = node.surroundings.reactor.seconds()
-    return [*check_files(private), *check_identity(private, loaded.identity, now)]
-
-
-async def _check_configured(node: NodeView, config: Config, loaded: _Loaded) -> list[Finding]:
+async def _check_configured(
+    node: NodeView, config: Config, identity: Identity | None
+) -> list[Finding]:
     running = node.runner is not None
     look = partial(look_at_index, config.index_path, running=running)
     try:
         index = await node.surroundings.ask(look)
     except TookTooLong as late:
         index = IndexState(True, f"the disk under it hangs: {late}")
-    identity = loaded.identity if isinstance(loaded.identity, Identity) else None
     view = ConfiguredNode(node.directory, node.surroundings, node.runner, config, identity, index)
     findings = []
     for group, check in NODE_CHECKS:
         findings += await _looked(group, check, view)
-    if identity is None:
-        return findings
-    views = [ProviderView(view, each, identity) for each in providers_of(config)]
-    for found in await gatherResults([_check_one(each) for each in views]):
-        findings += found
+    members: dict[str, Sequence[Finding]] = {}
+    if identity is not None:
+        views = [ProviderView(view, each, identity) for each in providers_of(config)]
+        for one, found in zip(
+            views, await gatherResults([_check_one(each) for each in views]), strict=True
+        ):
+            members[one.settings.name] = found
+            findings += found
+    if isinstance(config.backend, ArraySettings):
+        array = ArrayView(view, config.backend, identity, members)
+        for look_at in ARRAY_CHECKS:
+            findings += await _looked(f"array {config.backend.name}", look_at, array)
     return findings
 
 
