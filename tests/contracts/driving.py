@@ -58,13 +58,22 @@ def driven(
 
 
 class Synchronous(Driven):
-    """For what answers at once."""
+    """For what answers at once; what waits for something all the same fails.
+
+    :cvar turns_at_most: how long a test may wait.
+    """
+
+    turns_at_most = 10_000
+    _turns = 0
 
     def drive(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> Deferred[None] | None:
         self.successResultOf(Deferred.fromCoroutine(coroutine))
         return None
 
     def turn(self) -> Deferred[None]:
+        self._turns += 1
+        if self._turns > self.turns_at_most:
+            raise self.failureException("nothing goes on without a reactor or a clock")
         return succeed(None)
 
 

@@ -27,7 +27,7 @@ from raic.backends.memory import MemoryProvider
 from raic.backends.tagging import TaggingProvider
 from raic.errors import ProviderBusy
 from raic.interfaces import IImmediateReads, IInterruptedUploads, ILocalListing, IStorageProvider
-from tests.backends.layers.worlds import ClockedSuite, Remote
+from tests.backends.layers.worlds import Clocked, ClockedSuite, Remote
 from tests.contracts.driving import SynchronousSuite
 from tests.contracts.provider import ProviderContract
 from tests.contracts.provider_model import ModelContract
@@ -85,9 +85,16 @@ class ConcurrencyContract(LayerContract):
         return ConcurrencyLayer(inner, Clock(), 1)
 
 
-class UnlimitedRateContract(LayerContract):
+class UnlimitedRateContract(Clocked, LayerContract):
+    """Limits that are not felt, but for a clock that must go on after every burst."""
+
+    def __init__(self, method: str = "runTest") -> None:
+        super().__init__(method)
+        self.clock = Clock()
+
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
-        return RateLayer(inner, Clock(), Rates(upload=2.0**50, download=2.0**50, requests=2.0**50))
+        rates = Rates(upload=2.0**50, download=2.0**50, requests=2.0**50)
+        return RateLayer(inner, self.clock, rates)
 
 
 class CircuitContract(LayerContract):
