@@ -20,6 +20,7 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from raic.cli import node_link
 from raic.cli.node_link import CommandFailed, NodeLink, NodeNotRunning, NodeSilent
 from raic.errors import ConfigurationError, OperationRefused
 from raic.server.control import (
@@ -415,6 +416,22 @@ class Sockets(TestCase):
         connection = self.plain()
         connection.sendall(b'{"command": "long", "arguments": {}}\n')
         self.assertEqual(await self.ask("echo"), {})
+
+    async def test_a_node_that_hangs_is_not_waited_for_where_it_should_answer_at_once(self) -> None:
+        self.listen()
+        self.patch(node_link, "ANSWER_SECONDS", 0.05)
+        error = await self.assertFailure(self.ask("wait"), NodeSilent)
+        self.assertIn("took longer than", str(error))
+
+    async def test_a_command_that_is_too_long_is_not_sent(self) -> None:
+        self.listen()
+        await self.assertFailure(self.ask("echo", name="x" * LONGEST_LINE), ConfigurationError)
+
+    async def test_a_directory_that_is_none_is_no_node(self) -> None:
+        self.directory = self.directory / "notes"
+        self.directory.write_text("")
+        error = await self.assertFailure(self.ask("echo"), NodeNotRunning)
+        self.assertIn("cannot be reached", str(error))
 
     async def test_a_node_that_ends_is_noticed(self) -> None:
         path = self.directory / SOCKET_NAME
