@@ -9,6 +9,8 @@ from attrs import frozen
 from raic.assembly.lateledger import LateLedger
 from raic.assembly.members import MemberStack, Reactor, length_of
 from raic.backends.array.code import Code
+from raic.backends.array.drill import DrillLayer
+from raic.backends.array.drillmeter import DrillMeter
 from raic.backends.array.members import Member
 from raic.backends.array.provider import ArrayProvider
 from raic.backends.array.quorum import QuorumProvider
@@ -30,6 +32,8 @@ class ArrayStack:
     :ivar provider: the outermost: what is stored and read goes through it.
     :ivar claims: what claims on the prefix go through.
     :ivar members: the providers, as the array knows them.
+    :ivar drills: what pretends that they are lost, by name; grows with them.
+    :ivar meter: around the array.
     :ivar ledger: has to be attached to the index before anything is written.
     """
 
@@ -39,6 +43,13 @@ class ArrayStack:
     array: ArrayProvider
     ledger: LateLedger
     observation: ObservationLayer
+    drills: dict[str, DrillLayer]
+    meter: DrillMeter
+    reactor: Reactor
+
+    def member(self, made: MemberStack) -> Member:
+        """A provider as a member of this array."""
+        return _member(made, self.drills, self.reactor)
 
 
 def make_array(
@@ -52,7 +63,8 @@ def make_array(
     :raises IdentityError: there is no key for its fragments.
     """
     ledger = LateLedger()
-    ours = tuple(array_member(member) for member in members)
+    drills: dict[str, DrillLayer] = {}
+    ours = tuple(_member(member, drills, reactor) for member in members)
     array = ArrayProvider(
         settings.name,
         ours,
@@ -64,18 +76,20 @@ def make_array(
         Behaviour(straggler_seconds=float(settings.straggler_seconds)),
         length_of=length_of,
     )
-    observation = ObservationLayer(array, reactor, _LOG_SECONDS)
+    meter = DrillMeter(array, reactor)
+    observation = ObservationLayer(meter, reactor, _LOG_SECONDS)
     provider: IStorageProvider = observation
     if settings.cache is not None:
         provider = ReadCacheLayer(observation, settings.cache, length_of)
     claimed = [Member(member.settings.name, member.untagged) for member in members]
     claims = QuorumProvider(settings.name, claimed, settings.happy)
-    return ArrayStack(provider, claims, ours, array, ledger, observation)
+    return ArrayStack(provider, claims, ours, array, ledger, observation, drills, meter, reactor)
 
 
-def array_member(member: MemberStack) -> Member:
-    """A provider as a member of an array."""
-    return Member(member.settings.name, member.provider, member.settings.prices.download)
+def _member(made: MemberStack, drills: dict[str, DrillLayer], reactor: Reactor) -> Member:
+    name = made.settings.name
+    drills[name] = DrillLayer(made.provider, reactor)
+    return Member(name, drills[name], made.settings.prices.download)
 
 
 def _key(identity: Identity) -> bytes:

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from raic.assembly.upkeep import ArrayUpkeep
 from raic.interfaces import IIndex, IInterruptedUploads, IStorageProvider
 from raic.shares.collector import Collector
 from raic.shares.orphans import OrphanReport, find_orphans
@@ -19,13 +20,20 @@ class Cleaning:
     """Collects garbage, and clears what earlier runs left behind, from when it may.
 
     :param provider: what deletes only while the prefix is this node's.
+    :param upkeep: of an array.
     """
 
     _log = Logger()
 
     def __init__(
-        self, provider: IStorageProvider, index: IIndex, pins: Pins, clock: IReactorTime
+        self,
+        provider: IStorageProvider,
+        index: IIndex,
+        pins: Pins,
+        clock: IReactorTime,
+        upkeep: ArrayUpkeep | None = None,
     ) -> None:
+        self._upkeep = upkeep
         self._provider = provider
         self._index = index
         self._clock = clock
@@ -39,7 +47,9 @@ class Cleaning:
             return
         self._under_way = []
         self._collector.start()
-        if not self._index.was_clean():
+        if self._upkeep is not None:
+            self._upkeep.begin(clean=self._index.was_clean())
+        elif not self._index.was_clean():
             self._under_way.append(self._scan())
         if IInterruptedUploads.providedBy(self._provider):
             self._under_way.append(self._clear_uploads(IInterruptedUploads(self._provider)))
@@ -51,7 +61,8 @@ class Cleaning:
             return succeed(None)
         for each in self._under_way:
             each.cancel()
-        return self._collector.stop()
+        stopping = succeed(None) if self._upkeep is None else self._upkeep.stop()
+        return stopping.addCallback(lambda _: self._collector.stop())
 
     def _clear_uploads(self, provider: IInterruptedUploads) -> Deferred[None]:
         def cleared(count: int) -> None:

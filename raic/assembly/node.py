@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from attrs import frozen
@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from raic.assembly.announcing import make_announcer
+from raic.assembly.array_control import no_array_handlers
 from raic.assembly.attaching import Attachment
 from raic.assembly.awaited import AwaitedProvider
 from raic.assembly.cleaning import Cleaning
@@ -25,16 +26,19 @@ from raic.assembly.stack import (
     room_within,
 )
 from raic.assembly.taking_over import TakeOverNote
+from raic.assembly.upkeep import ArrayUpkeep, member_maker
 from raic.backends.layers.owned import OwnedLayer
 from raic.budget import MemoryBudget
 from raic.config.addresses import Addresses, write_addresses
 from raic.config.identity import Identity
 from raic.config.loading import load_config
-from raic.config.model import Config
+from raic.config.model import ArraySettings, Config
 from raic.deferreds import async_to_deferred
 from raic.errors import ProviderError, RaicError
 from raic.interfaces import IIndex, IStorageProvider, IWorkers
 from raic.server.announcer import Announcer
+from raic.server.control import ControlSocket, Handler
+from raic.server.controlplace import SOCKET_NAME
 from raic.server.service import Permissions, StorageService
 from raic.server.space import SpaceGauge
 from raic.shares.buckets import Buckets
@@ -67,6 +71,7 @@ class _Store:
     """Where a node keeps shares.
 
     :ivar may_write: whether that is this node's as of this moment.
+    :ivar upkeep: of an array.
     """
 
     provider: IStorageProvider
@@ -74,6 +79,7 @@ class _Store:
     gauge: SpaceGauge
     pins: Pins
     may_write: Callable[[], bool]
+    upkeep: ArrayUpkeep | None = None
 
 
 class StorageNode:
@@ -133,6 +139,7 @@ class StorageNode:
         self._undo.append(self._announcer.stop)
         if config.introducers:
             self._announcer.announce()
+        self._take_commands(store)
         return NodeFacts(
             addresses,
             hints,
@@ -222,7 +229,7 @@ class StorageNode:
         await stack.provider.start()
         if index is None:
             index = await self._open_index(stack)
-        store = self._make_store(stack.provider, index, lambda: True)
+        store = self._make_store(stack, stack.provider, index, lambda: True)
         await store.gauge.start()
         self._begin_cleaning(store).begin()
         return store
@@ -240,7 +247,7 @@ class StorageNode:
         )
         self._undo.append(ownership.stop)
         owned = OwnedLayer(awaited, ownership.raise_unless_owner)
-        store = self._make_store(owned, index, ownership.may_write)
+        store = self._make_store(stack, owned, index, ownership.may_write)
         self._begin_cleaning(store)
         attachment = Attachment(awaited, ownership, self._reactor, store.gauge.start)
         self._undo.append(attachment.stop)
@@ -267,14 +274,38 @@ class StorageNode:
         return index
 
     def _make_store(
-        self, provider: IStorageProvider, index: IIndex, may_write: Callable[[], bool]
+        self,
+        stack: ProviderStack,
+        provider: IStorageProvider,
+        index: IIndex,
+        may_write: Callable[[], bool],
     ) -> _Store:
         gauge = SpaceGauge(provider, self._reactor, room_within(self._config, index))
         self._undo.append(gauge.stop)
-        return _Store(provider, index, gauge, Pins(), may_write)
+        upkeep = self._make_upkeep(stack, provider, index)
+        return _Store(provider, index, gauge, Pins(), may_write, upkeep)
+
+    def _make_upkeep(
+        self, stack: ProviderStack, provider: IStorageProvider, index: IIndex
+    ) -> ArrayUpkeep | None:
+        config, backend, array = self._config, self._config.backend, stack.array
+        if array is None or not isinstance(backend, ArraySettings):
+            return None
+        make = member_maker(config, self._identity, array, self._running_workers(), self._reactor)
+        return ArrayUpkeep(config, backend, array, provider, index, make, self._reactor)
+
+    def _take_commands(self, store: _Store) -> None:
+        if store.upkeep is None:
+            handlers: Mapping[str, Handler] = no_array_handlers(self._config.backend.name)
+        else:
+            handlers = store.upkeep.handlers()
+        path = self._config.node_directory / SOCKET_NAME
+        control = ControlSocket(path, handlers, self._reactor)
+        self._undo.append(control.stop)
+        control.start()
 
     def _begin_cleaning(self, store: _Store) -> Cleaning:
-        cleaning = Cleaning(store.provider, store.index, store.pins, self._reactor)
+        cleaning = Cleaning(store.provider, store.index, store.pins, self._reactor, store.upkeep)
         self._undo.append(cleaning.stop)
         self._cleaning = cleaning
         return cleaning

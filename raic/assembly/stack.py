@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from attrs import frozen
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from raic.assembly.arrays import ArrayStack, make_array
 from raic.assembly.leavings import holds_objects
-from raic.assembly.members import MemberStack, Reactor, make_member
+from raic.assembly.members import MemberStack, Reactor, make_member, no_secrets
 from raic.backends.tagging import TaggingProvider
 from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
@@ -83,11 +83,6 @@ def make_stack(
         return ProviderStack(array.provider, array.claims, members, credentials, array)
     (only,) = members
     return ProviderStack(only.provider, only.untagged, members, credentials)
-
-
-def no_secrets() -> Mapping[str, str]:
-    """What a filesystem needs."""
-    return {}
 
 
 def make_provider(

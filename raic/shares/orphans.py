@@ -51,6 +51,23 @@ async def find_orphans(
     return search.report
 
 
+@async_to_deferred
+async def discard_orphans(
+    provider: IStorageProvider,
+    index: IIndex,
+    clock: IReactorTime,
+    listed: Collection[ListedObject],
+) -> int:
+    """Make garbage of those objects that nothing refers to; they stay for another day.
+
+    :param listed: what was on the provider a moment ago.
+    :return: fires with how many there were; fails as :func:`find_orphans` does.
+    """
+    search = _Search(provider, index, clock)
+    await search.look_at(listed)
+    return search.report.orphans
+
+
 class _Search:
     def __init__(self, provider: IStorageProvider, index: IIndex, clock: IReactorTime) -> None:
         self._provider = provider

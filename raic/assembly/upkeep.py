@@ -1,0 +1,115 @@
+"""What keeps an array whole, and the commands by which an operator steers that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from random import Random
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from raic.assembly.array_control import array_handlers
+from raic.assembly.arrays import ArrayStack
+from raic.assembly.members import Reactor, make_member, no_secrets
+from raic.backends.array.drilling import Drill
+from raic.backends.array.members import Member
+from raic.backends.array.upkeep.service import ArrayMaintenance
+from raic.config.credentials import Credentials, standard_sources
+from raic.config.identity import Identity
+from raic.config.loading import load_config
+from raic.config.model import ArraySettings, Config
+from raic.deferreds import async_to_deferred
+from raic.interfaces import IIndex, IStorageProvider, IWorkers
+from raic.server.control import Handler
+from raic.shares.orphans import discard_orphans
+
+
+def member_maker(
+    config: Config, identity: Identity, array: ArrayStack, workers: IWorkers, reactor: Reactor
+) -> Callable[[str], Member]:
+    """What makes a member of a provider that ``raic.cfg`` has by now, though it had not at the
+    start of the node.
+    """
+
+    def make(name: str) -> Member:
+        now = load_config(config.node_directory)
+        settings = now.providers[name]
+        secrets = no_secrets
+        if settings.cloud is not None:
+            sources = standard_sources(config.node_directory, identity.server_id, os.environ)
+            credentials = Credentials([settings.cloud.wanted], sources.ordered, reactor)
+            secrets = credentials.of(name)
+        made = make_member(now, settings, identity, workers, secrets, reactor, None, cached=False)
+        return array.member(made)
+
+    return make
+
+
+class ArrayUpkeep:
+    """Repairs, scrubs, moves and drills of one array.
+
+    :param provider: what deletes only while the prefix is this node's.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: Config,
+        settings: ArraySettings,
+        array: ArrayStack,
+        provider: IStorageProvider,
+        index: IIndex,
+        make: Callable[[str], Member],
+        reactor: Reactor,
+    ) -> None:
+        self._config = config
+        self.maintenance = ArrayMaintenance(
+            array.array,
+            array.ledger,
+            reactor,
+            Random(),  # noqa: S311 - it spreads what is tried again
+            make,
+            settings.repair_rate,
+            unknown_keys=index.unknown_keys,
+            discard=partial(discard_orphans, provider, index, reactor),
+        )
+        self._drill = Drill(array.drills, array.meter, self.maintenance, array.ledger, reactor)
+        self._beginning: Deferred[None] | None = None
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The commands, by name."""
+        prices = {name: each.prices for name, each in self._config.providers.items()}
+        return array_handlers(self.maintenance, self._drill, prices)
+
+    def begin(self, *, clean: bool) -> None:
+        """Keep the array whole from now on.  Only to be called by the owner of the prefix.
+
+        :param clean: whether the run before this one ended as it should; otherwise a scrub looks
+            for what it left behind.
+        """
+        self._beginning = self._begin(clean).addErrback(self._tell)
+
+    @async_to_deferred
+    async def stop(self) -> None:
+        """End it all; fires when that is done."""
+        if self._beginning is not None:
+            self._beginning.cancel()
+        self._drill.stop()
+        await self.maintenance.stop()
+
+    @async_to_deferred
+    async def _begin(self, clean: bool) -> None:
+        await self.maintenance.start()
+        if not clean:
+            await self.maintenance.scrub(False, lambda _: None)
+
+    def _tell(self, failure: Failure) -> None:
+        if not isinstance(failure.value, CancelledError):
+            self._log.warn(
+                "could not look for what the last run left behind, it stays for now: {error}",
+                error=failure.getErrorMessage(),
+            )
