@@ -112,7 +112,7 @@ class Handler:
         try:
             await self._read(key, source, sink.write)
             await sink.finish()
-        except BaseException:
+        except Exception:
             await sink.abort()
             raise
 
@@ -147,7 +147,7 @@ class Handler:
             if not key.length:
                 await sink.write(encoder.add(b"", [number])[number])
             await sink.finish()
-        except BaseException:
+        except Exception:
             await sink.abort()
             raise
 

@@ -43,7 +43,7 @@ class Pour:
             if self._busy and self._error is None:
                 self._waiting = Deferred()
                 await self._waiting
-        except BaseException:
+        except Exception:
             self._queue.clear()
             if self._taking is not None:
                 self._taking.cancel()

@@ -7,11 +7,13 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 
 from raic.backends.array.members import Member
 from raic.backends.array.upkeep.handling import Handler
 from raic.backends.array.upkeep.pacing import Pace
 from raic.backends.array.upkeep.repairing import Repairer
+from raic.backends.array.upkeep.scrubbing import Discard
 from raic.backends.array.upkeep.service import ArrayMaintenance
 from raic.backends.array.upkeep.verifying import FragmentVerifier
 from raic.backends.faults import FaultPlan
@@ -22,6 +24,7 @@ from raic.errors import ProviderUnreachable
 from raic.fragmentkeys import FragmentKey, parse_fragment_key
 from raic.values import Garbage
 from tests.backends.array.arrays import ARRAY_KEY, Rig
+from tests.backends.array.upkeep.processes import MortalProvider, Process
 
 OPERATIONS = (
     "get_object",
@@ -44,13 +47,27 @@ class UpkeepRig(Rig):
     def __init__(self, needed: int = 2, happy: int = 3, total: int = 4, **more: Any) -> None:
         super().__init__(needed, happy, total, make_member=self.make_member, **more)
         self.data: dict[str, bytes] = {}
+        self.process = Process()
+        self._good: dict[tuple[str, bytes], bool] = {}
         self.rate: int | None = None
+        self.discard: Discard | None = None
 
     def make_member(self, name: str) -> Member:
         if name not in self.inner:
             self.inner[name] = MemoryProvider(name)
             self.plans[name] = FaultPlan()
-        return Member(name, FaultyProvider(self.inner[name], self.plans[name]))
+        faulty = FaultyProvider(self.inner[name], self.plans[name])
+        return Member(name, MortalProvider(self.process, faulty))
+
+    def boot(self, process: Process) -> None:
+        """Have another process take the place of the one that there was, which is dead."""
+        self.process.kill()
+        self.process = process
+        self.ledger.restart(int(self.clock.seconds()), clean=False)
+        self.members = [self.make_member(name) for name in self.names]
+        memory, self.ledger = self.ledger, process.ledger(self.ledger)
+        self.array = self.make()
+        self.ledger = memory
 
     def handler(self) -> Handler:
         pace = Pace(self.clock, self.rate, lambda: self.array.calls)
@@ -63,12 +80,13 @@ class UpkeepRig(Rig):
         """What looks after the array as it is now."""
         return ArrayMaintenance(
             self.array,
-            self.ledger,
+            self.process.ledger(self.ledger),
             self.clock,
             Random(1),
             self.known_member,
             self.rate,
             unknown_keys=self.unknown_keys,
+            discard=self.discard,
         )
 
     def known_member(self, name: str) -> Member:
@@ -98,7 +116,11 @@ class UpkeepRig(Rig):
             self.ledger.commit([key], answer.missing)
             self.data[key] = data
 
-        return self.array.put_object(key, data).addCallback(stored)
+        def failed(failure: Failure) -> Failure:
+            self.ledger.release([Garbage(key, int(self.clock.seconds()), 2)])
+            return failure
+
+        return self.array.put_object(key, data).addCallbacks(stored, failed)
 
     def delete(self, key: str) -> None:
         """Drop an object; it is garbage at once."""
@@ -145,13 +167,11 @@ class UpkeepRig(Rig):
 
     def is_good(self, name: str, text: str, key: FragmentKey) -> bool:
         """Whether what a member has of a fragment is right."""
-        verifier = FragmentVerifier(ARRAY_KEY, key)
-        try:
-            verifier.add(self.fragments(name)[text])
-            verifier.end()
-        except TagMismatch:
-            return False
-        return True
+        data = self.inner[name]._objects[text]
+        known = self._good.get((text, data))
+        if known is None:
+            known = self._good[text, data] = _is_right(data, key)
+        return known
 
     def collect(self) -> None:
         """Delete the garbage whose time has come."""
@@ -171,3 +191,13 @@ class UpkeepRig(Rig):
     def pump(self, seconds: float = 1.0, times: int = 60) -> None:
         """Let time pass."""
         self.clock.pump([seconds] * times)
+
+
+def _is_right(data: bytes, key: FragmentKey) -> bool:
+    verifier = FragmentVerifier(ARRAY_KEY, key)
+    try:
+        verifier.add(data)
+        verifier.end()
+    except TagMismatch:
+        return False
+    return True

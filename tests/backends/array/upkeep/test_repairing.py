@@ -118,7 +118,9 @@ class RepairingTests(SynchronousTestCase):
         self.assertEqual(repairer.done, 10)
 
     def test_large_fragments_are_streamed(self) -> None:
-        data = bytes(range(256)) * 20_000
+        self.rig = UpkeepRig(block_size=4096)
+        self.successResultOf(self.rig.array.start())
+        data = bytes(range(256)) * 9000
         self.rig.lose("b2")
         self.write(data=data)
         self.rig.heal("b2")
