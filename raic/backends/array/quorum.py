@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from raic.backends.array.members import Member
@@ -84,8 +85,15 @@ class QuorumProvider:
 
     @async_to_deferred
     async def list_objects(self, prefix: str, token: str | None) -> ObjectPage:
-        """See :class:`raic.interfaces.IStorageProvider`; all in one page."""
-        listed, failed = await self._ask(lambda member: _list_all(member.provider, prefix))
+        """See :class:`raic.interfaces.IStorageProvider`; all in one page.
+
+        Fires as soon as enough members have answered, so that none that is slow holds it up.
+        """
+
+        def ask(member: Member) -> Deferred[list[ListedObject]]:
+            return _list_all(member.provider, prefix)
+
+        listed, failed = await self._ask(ask, self._to_read)
         if len(listed) < self._to_read:
             raise OwnershipUnknown(self.name, "list_objects", self._too_few(len(listed), failed))
         merged = {found.key: found for objects in listed for found in objects}
@@ -105,19 +113,32 @@ class QuorumProvider:
             raise failed[0]
         return Space(None, min(space.available for space in spaces))
 
-    async def _ask(
-        self, call: Callable[[Member], Deferred[T]]
-    ) -> tuple[list[T], list[ProviderError]]:
-        """What the members answered, and how those that did not failed."""
-        asked = [call(member) for member in self._members]
+    def _ask(
+        self, call: Callable[[Member], Deferred[T]], enough: int | None = None
+    ) -> Deferred[tuple[list[T], list[ProviderError]]]:
+        """What the members answered, and how those that did not failed.
+
+        :param enough: how many answers suffice; None to wait for all members.
+        """
         answers: list[T] = []
         failed: list[ProviderError] = []
-        for one in asked:  # they are all under way; the order of the answers is of no matter
-            try:
-                answers.append(await one)
-            except ProviderError as error:
+        outcome: Deferred[tuple[list[T], list[ProviderError]]] = Deferred()
+
+        def failure(reason: Failure) -> None:
+            error = reason.value
+            if isinstance(error, ProviderError):
                 failed.append(error)
-        return answers, failed
+            elif not outcome.called:
+                outcome.errback(reason)
+
+        def ended(_: None) -> None:
+            is_over = len(answers) + len(failed) == len(self._members)
+            if not outcome.called and (is_over or len(answers) == enough):
+                outcome.callback((answers, failed))
+
+        for asked in [call(member) for member in self._members]:
+            asked.addCallbacks(answers.append, failure).addCallback(ended)
+        return outcome
 
     def _too_few(self, count: int, failed: Sequence[Exception]) -> str:
         reasons = "; ".join(str(error) for error in failed)

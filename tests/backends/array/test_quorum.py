@@ -7,6 +7,8 @@ from zope.interface.verify import verifyObject
 
 from raic.backends.array.members import Member
 from raic.backends.array.quorum import QuorumProvider
+from raic.backends.faults import FaultPlan
+from raic.backends.faulty import FaultyProvider
 from raic.backends.memory import MemoryProvider
 from raic.errors import ObjectNotFound, OutcomeUnknown, OwnershipUnknown
 from raic.interfaces import IStorageProvider
@@ -62,6 +64,18 @@ class Claims(SynchronousTestCase):
             self.assertEqual(self.listed(), [KEY])
             for member in self.members:
                 self.successResultOf(member.start())
+
+    def test_a_member_that_hangs_does_not_hold_up_a_listing(self) -> None:
+        self.successResultOf(self.quorum.put_object(KEY, b"abc"))
+        plan = FaultPlan()
+        gate = plan.hang("list_objects")
+        hung = FaultyProvider(self.members[0], plan)
+        members = [Member("a", hung), *(Member(m.name, m) for m in self.members[1:])]
+        quorum = QuorumProvider("x", members, 3)
+        listed = self.successResultOf(quorum.list_objects("claims/", None))
+        self.assertEqual([found.key for found in listed.objects], [KEY])
+        self.assertEqual(gate.waiting, 1)
+        gate.release()
 
     def test_what_one_member_has_alone_counts_for_nothing(self) -> None:
         self.lose("b", "c", "d")
