@@ -44,6 +44,7 @@ class Deletion:
         self._ledger = ledger
         self._length_of = length_of
         self._doomed: dict[str, dict[str, str]] = {name: {} for name in self._members}
+        self._listed: set[str] = set()  # the members that were asked for a listing
         self._left: set[str] = set()
         self._errors: dict[str, ProviderError] = {}
 
@@ -58,7 +59,7 @@ class Deletion:
                 await self._add_object(key)
         await gatherResults([self._delete(member) for member in self._members.values()])
         if self._errors and len(self._left) == len(frozenset(keys)):
-            asked = {name for name, doomed in self._doomed.items() if doomed}
+            asked = self._listed.union(name for name, doomed in self._doomed.items() if doomed)
             if asked <= self._errors.keys():
                 what = "no provider could delete anything"
                 raise too_few(self._name, "delete_objects", what, self._errors, len(asked) - 1)
@@ -90,6 +91,7 @@ class Deletion:
     @async_to_deferred
     async def _list(self, member: Member, key: str) -> None:
         """Find the fragments of an object whose length is not known."""
+        self._listed.add(member.name)
         token = None
         try:
             while True:

@@ -257,6 +257,15 @@ class TestDeleting(ProviderCase):
         self.assertEqual(self.delete(rig, KEY), frozenset())
         self.assertEqual(rig.fragments("ovh"), {})
 
+    def test_what_nobody_else_has_is_not_deleted_either_while_one_cannot_be_listed(self) -> None:
+        rig = self.begin()
+        rig.plans["ovh"].fail("list_objects", ProviderUnreachable)
+        self.assertEqual(self.delete(rig, KEY), {KEY})
+        for plan in rig.plans.values():
+            plan.fail("list_objects", ProviderUnreachable)
+        self.failureResultOf(rig.array.delete_objects([KEY]), ProviderUnreachable)
+        self.assertEqual(self.delete(rig, KEY), frozenset())
+
     def test_a_fragments_key_deletes_just_the_fragment(self) -> None:
         rig = self.begin()
         self.put(rig, KEY)
