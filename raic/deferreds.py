@@ -1,4 +1,4 @@
-"""Coroutines as the Deferreds that interfaces promise."""
+"""Deferreds as interfaces promise them."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ def async_to_deferred(
         return Deferred.fromCoroutine(function(*args, **kwargs))
 
     return started
+
+
+def apart(deferred: Deferred[T]) -> Deferred[T]:
+    """Another Deferred with the same result, for someone who may stop waiting for it.
+
+    :return: fires and fails as ``deferred`` does, unless it is cancelled before: what ``deferred``
+        waits for goes on all the same, and its callbacks run when it has ended.
+    """
+    waiting: Deferred[T] = Deferred()
+    deferred.addCallbacks(waiting.callback, waiting.errback)
+    return waiting

@@ -18,6 +18,7 @@ from raic.backends.fileupload import FileUpload
 from raic.backends.keys import check_key, check_range
 from raic.backends.openfiles import OpenFiles
 from raic.backends.streams import PieceStream
+from raic.deferreds import apart
 from raic.errors import ProviderTimedOut, StorageUnusable
 from raic.interfaces import (
     IImmediateReads,
@@ -105,7 +106,7 @@ class FilesystemProvider:
         check_key(key)
         check_range(0, size)
         ended = self._uploads.discard
-        upload = FileUpload(self.name, self._store, self._run, ended, key, size)
+        upload = FileUpload(self.name, self._store, self._begin, ended, key, size)
         self._uploads.add(upload)
         return upload
 
@@ -149,8 +150,8 @@ class FilesystemProvider:
             return failed
 
         self._files.forget(keys)
-        deleting = self._run("delete_objects", partial(self._store.delete, keys))
-        return deleting.addCallback(deleted)
+        deleting = self._begin("delete_objects", partial(self._store.delete, keys))
+        return apart(deleting.addCallback(deleted))
 
     def get_space(self) -> Deferred[Space]:
         """See :class:`raic.interfaces.IStorageProvider`.
@@ -169,7 +170,7 @@ class FilesystemProvider:
         if not self._measuring:
             self._measuring = True
             measure = partial(self._store.space, self._reserved_space)
-            self._run("get_space", measure).addBoth(self._measured)
+            self._begin("get_space", measure).addBoth(self._measured)
         return answer
 
     def clear_interrupted_uploads(self, prefix: str) -> Deferred[int]:
@@ -203,6 +204,16 @@ class FilesystemProvider:
     def _run(
         self, operation: str, function: Callable[[], T], *, stopping: bool = False
     ) -> Deferred[T]:
+        """Call in a worker; whoever waits for the answer may cancel it."""
+        return apart(self._begin(operation, function, stopping=stopping))
+
+    def _begin(
+        self, operation: str, function: Callable[[], T], *, stopping: bool = False
+    ) -> Deferred[T]:
+        """Call in a worker, which nobody can call back: what this returns is not to be cancelled.
+
+        What holds files open or counts what is under way must know when the call has ended.
+        """
         if not (self._started or stopping):
             return fail(StorageUnusable(self.name, operation, "the provider is not started"))
         self._busy += 1
@@ -235,12 +246,12 @@ class FilesystemProvider:
     def _read(self, operation: str, key: str, offset: int, length: int) -> Deferred[bytes]:
         file = self._files.use(key)
         if file is None:
-            opened = self._run(
+            opened = self._begin(
                 operation, partial(self._open_and_read, operation, key, offset, length)
             )
-            return opened.addCallback(self._opened, key, self._files.generation())
-        reading = self._run(operation, partial(self._store.read, file, offset, length))
-        return reading.addBoth(self._released, file)
+            return apart(opened.addCallback(self._opened, key, self._files.generation()))
+        reading = self._begin(operation, partial(self._store.read, file, offset, length))
+        return apart(reading.addBoth(self._released, file))
 
     def _open_and_read(
         self, operation: str, key: str, offset: int, length: int

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from raic.backends.filestore import FileStore, Incoming
+from raic.deferreds import apart
 from raic.errors import StorageUnusable
 from raic.interfaces import IObjectUpload
 from raic.values import Stored
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 
 class Run(Protocol):
-    """Runs a blocking call in a worker, its errors translated."""
+    """Runs a blocking call in a worker, its errors translated; it is never cancelled."""
 
     def __call__(
         self, operation: str, function: Callable[[], T], *, stopping: bool = False
@@ -66,7 +67,7 @@ class FileUpload:
         self._written += len(data)
         if self._written > self._size:
             return succeed(None)  # finish will refuse
-        return self._do("write", partial(self._append, data))
+        return apart(self._do("write", partial(self._append, data)))
 
     def finish(self) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IObjectUpload`."""
@@ -75,7 +76,7 @@ class FileUpload:
         if self._written != self._size:
             wrong = ValueError(f"{self._written} bytes were written, not {self._size}")
             return self.abort().addCallback(lambda _: fail(wrong))
-        return self._do("finish", self._publish).addCallback(self._published)
+        return apart(self._do("finish", self._publish).addCallback(self._published))
 
     def abort(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IObjectUpload`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -46,7 +46,7 @@ class PieceStream:
         self._pumping = False
         self._at_end = False
         self._finished = False
-        self._done: Deferred[int] = Deferred()
+        self._done: Deferred[int] = Deferred(lambda _: self._cancelled())
 
     def start(self) -> Deferred[int]:
         """See :meth:`raic.interfaces.IStorageProvider.stream_object`."""
@@ -89,6 +89,11 @@ class PieceStream:
         self._at_end = True
         self._failure = failure
         self._pump()
+
+    def _cancelled(self) -> None:
+        """Who waited for the end does not want it any more."""
+        self._failure = Failure(CancelledError())
+        self._finish()
 
     def _pump(self) -> None:
         if self._pumping:

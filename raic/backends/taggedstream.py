@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -63,7 +63,8 @@ class TaggedStream:
         self._pumping = False
         self._complete = False  # all is checked that will ever come
         self._finished = False
-        self._done: Deferred[int] = Deferred()
+        self._inner: Deferred[Any] | None = None
+        self._done: Deferred[int] = Deferred(lambda _: self._cancelled())
 
     def start(self, open_inner: Callable[[IConsumer], Deferred[int]]) -> Deferred[int]:
         """See :meth:`raic.interfaces.IStorageProvider.stream_object`.
@@ -72,7 +73,7 @@ class TaggedStream:
         """
         self._consumer.registerProducer(self, True)
         if not self._finished:
-            open_inner(self).addCallback(self._ended).addErrback(self._finish)
+            self._inner = open_inner(self).addCallback(self._ended).addErrback(self._finish)
         return self._done
 
     # As the inner provider's consumer
@@ -193,7 +194,13 @@ class TaggedStream:
         self._delivered += len(piece)
         self._consumer.write(piece)
 
-    def _finish(self, outcome: int | Failure | ObjectCorrupt) -> None:
+    def _cancelled(self) -> None:
+        """Who waited for the end does not want it any more."""
+        self._finish(CancelledError())
+        if self._inner is not None:
+            self._inner.cancel()
+
+    def _finish(self, outcome: int | Failure | Exception) -> None:
         if self._finished:
             return
         self._finished = True

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -586,6 +586,51 @@ class ConcurrencyTests(FilesystemTestCase):
         self.assertEqual(self.successResultOf(reading), TEN)
         self.assertIsNone(self.provider.read_now(KEY, 0, 10))
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    def test_a_read_that_nobody_waits_for_keeps_no_file_but_the_one_it_opened(self) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            reading = self.get()
+            reading.cancel()
+            self.failureResultOf(reading, CancelledError)
+            self.workers.release()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before + 1)
+        self.assertEqual(self.provider.read_now(KEY, 0, 10), TEN)
+
+    def test_a_file_stays_open_under_a_read_that_nobody_waits_for(self) -> None:
+        self.get()
+        self.workers.release()
+        before = len(os.listdir("/proc/self/fd"))
+        reading = self.get()
+        reading.cancel()
+        self.failureResultOf(reading, CancelledError)
+        deleting = self.provider.delete_objects([KEY])
+        read, delete = self.workers.held
+        self.workers.held = []
+        delete()()
+        self.successResultOf(deleting)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        read()()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before - 1)
+
+    def test_stopping_waits_for_calls_that_nobody_waits_for(self) -> None:
+        upload = self.provider.open_upload(KEY + "2", 10)
+        calls: list[Deferred[Any]] = [
+            self.get(),
+            self.provider.put_object(KEY + "1", TEN),
+            self.provider.list_objects("", None),
+            self.provider.delete_objects([KEY]),
+            upload.write(TEN),
+        ]
+        for call in calls:
+            call.cancel()
+            self.failureResultOf(call, CancelledError)
+        stopping = self.provider.stop()
+        for _ in range(2):  # what was begun, and then the end of the upload
+            self.assertNoResult(stopping)
+            self.workers.release()
+        self.successResultOf(stopping)
+        self.assertEqual(len(self.files()), 1)
 
     def test_stopping_waits_for_a_read(self) -> None:
         reading = self.get()

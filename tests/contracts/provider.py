@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
 from zope.interface.verify import verifyObject
 
 from raic.backends.abilities import abilities
@@ -437,6 +437,16 @@ class ProviderContract(Driven):
             self.assertEqual(count, len(collector.data))
             self.assertTrue(data.startswith(collector.data))
             self.assertFalse(collector.registered)
+
+    @driven
+    async def test_a_stream_that_is_cancelled_ends(self) -> None:
+        await self.upload(KEY, pattern(self.large))
+        collector = Collector(pausing=True)
+        streaming = self.provider.stream_object(KEY, 0, self.large, collector)
+        streaming.cancel()
+        await self.refused(streaming, CancelledError)
+        await self.listed()
+        self.assertFalse(collector.registered)
 
     @driven
     async def test_a_stream_of_what_is_missing_leaves_no_producer(self) -> None:
