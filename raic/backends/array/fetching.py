@@ -16,7 +16,7 @@ from raic.backends.array.health import HealthBook
 from raic.backends.array.members import Member
 from raic.backends.tags import TAG_BYTES, TagMismatch
 from raic.errors import ObjectCorrupt, ObjectNotFound, ProviderError, StorageUnusable
-from raic.interfaces import IImmediateReads, ILocalListing
+from raic.interfaces import IImmediateReads
 
 
 @frozen
@@ -107,14 +107,11 @@ class Fetch:
         self._ask()
 
     def cancel(self) -> None:
-        """The answer is not wanted any more.
-
-        A read of a local disk cannot be called back: it is left to itself.
-        """
+        """The answer is not wanted any more."""
         if self.over:
             return
         self._end()
-        if self._reading is not None and not ILocalListing.providedBy(self.member.provider):
+        if self._reading is not None:
             self._reading.cancel()
 
     def elapsed(self) -> float:

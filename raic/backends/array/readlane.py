@@ -14,7 +14,6 @@ from zope.interface import implementer
 from raic.backends.array.fetching import Blocks, Source, as_provider_error
 from raic.backends.tags import TAG_BYTES, TagMismatch
 from raic.errors import ObjectCorrupt, ProviderError
-from raic.interfaces import ILocalListing
 
 
 @implementer(IConsumer)
@@ -90,7 +89,7 @@ class ReadLane:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
-        elif self._streaming is not None and not ILocalListing.providedBy(self.member.provider):
+        elif self._streaming is not None:
             self._streaming.cancel()
 
     def covers(self, stripe: int) -> bool:

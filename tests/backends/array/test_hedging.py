@@ -5,7 +5,9 @@ from __future__ import annotations
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import alsoProvides
 
+from raic.interfaces import ILocalListing
 from tests.backends.array.reads import KEY, Rig, Trouble, content
 
 SIZE = 1000
@@ -53,6 +55,10 @@ class HedgingTests(SynchronousTestCase):
         self.assertLess(seconds, 0.06)
         self.assertGreater(self.rig.links[0].cancelled, 0)
         self.assertEqual(self.rig.leaks(), [])
+
+    def test_so_is_one_on_a_local_disk(self) -> None:
+        alsoProvides(self.rig.links[0], ILocalListing)
+        self.test_one_that_takes_longer_than_usual_is_overtaken_and_called_back()
 
     def test_before_anything_is_known_it_is_after_a_default(self) -> None:
         self.rig.links[0].delay = lambda: 2.0
