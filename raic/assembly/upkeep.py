@@ -89,7 +89,7 @@ class ArrayUpkeep:
         """Keep the array whole from now on.  Only to be called by the owner of the prefix.
 
         :param clean: whether the run before this one ended as it should; otherwise a scrub looks
-            for what it left behind.
+            for what it left behind.  So it does when there never was one, as after a restore.
         """
         self._beginning = self._begin(clean).addErrback(self._tell)
 
@@ -104,7 +104,7 @@ class ArrayUpkeep:
     @async_to_deferred
     async def _begin(self, clean: bool) -> None:
         await self.maintenance.start()
-        if not clean:
+        if not clean or (await self.maintenance.status()).scrub.finished is None:
             await self.maintenance.scrub(False, lambda _: None)
 
     def _tell(self, failure: Failure) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -75,6 +76,15 @@ class ArrayNode(RaicNode):
         """Have a provider be there again."""
         if name != "attic":
             self.services[name].mend()
+
+    def command(self, *words: str) -> bytes:
+        """Run ``raic`` for this node; its standard output."""
+        return run((installed("raic"), *words, self.folder), 120.0)
+
+    def is_whole(self) -> bool:
+        """Whether no fragment of any object is missing."""
+        told = json.loads(self.command("array", "status", "--json"))
+        return bool(told["full"] == told["objects"] and not told["repair"]["queued"])
 
     def objects(self, name: str) -> int:
         """How many objects a cloud has."""
@@ -159,6 +169,7 @@ class Array(SynchronousTestCase):
             with self.without(name):
                 self.write(seed)
                 self.assert_reads()
+        self.node.running().wait_for(self.node.is_whole, "whole again", 90.0)
         for pair in combinations(CLOUDS, 2):
             with self.without(*pair):
                 self.assert_reads()
@@ -176,6 +187,25 @@ class Array(SynchronousTestCase):
         self.assert_reads()
         self.write(2)
         self.assert_reads()
+        self.node.command("array", "scrub")
+        self.node.running().wait_for(self.node.is_whole, "whole again", 90.0)
+        with self.without("moto", "swift"):
+            self.assert_reads()
+
+    def test_a_provider_is_replaced_under_load(self) -> None:
+        spare = "[provider:spare]\npath = spare\n"
+        with (self.node.folder / "raic.cfg").open("a") as file:
+            file.write(spare)
+        command = (installed("raic"), "array", "replace", "swift", "spare", self.node.folder)
+        replacing = Program((*command, "--yes"), self.node.folder.with_name("replace.log"))
+        for seed in range(10):
+            self.write(seed)
+            self.assert_reads()
+        self.assertEqual(replacing.wait(400.0), 0)
+        self.assertTrue(self.node.is_whole())
+        self.assertEqual(self.node.objects("swift"), 0)
+        with self.without("moto", "swift"):
+            self.assert_reads()
 
     def test_an_index_that_is_lost_is_made_anew_with_a_cloud_away(self) -> None:
         self.node.stop()
@@ -188,4 +218,5 @@ class Array(SynchronousTestCase):
             self.client.wait_until_connected()
             self.assert_reads()
             self.write(1)
+        self.node.running().wait_for(self.node.is_whole, "whole again", 90.0)
         self.assert_reads()
