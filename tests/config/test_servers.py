@@ -7,6 +7,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.config.loading import load_config, load_servers, parse_servers
+from raic.config.reading import read_text
+from raic.config.servers import server_providers
 from raic.errors import ConfigurationError
 
 NODE = Path("/node")
@@ -96,3 +98,13 @@ class Mistakes(SynchronousTestCase):
 
     def test_names_have_a_form(self) -> None:
         self.assert_problem(TWO.replace("server:one", "server:One"), "the server's name in lower")
+
+    def test_the_providers_of_each_are_known_whatever_else_is_wrong(self) -> None:
+        text = read_text(
+            "[server:one]\nbackend = provider:a\n[server:two]\nbackend = array:x\n"
+            "[server:three]\n[server:four]\nbackend = array:y\n[array:x]\nproviders = b , c\n"
+        )
+        self.assertEqual(
+            server_providers(text),
+            {"one": {"a"}, "two": {"b", "c"}, "three": {""}, "four": set()},
+        )

@@ -43,9 +43,9 @@ class ArrayView:
 
     def homes(self) -> list[Home]:
         """Where the fragments of objects are, or go when the array is new."""
-        members = {member.name: member.labels for member in self.settings.members}
-        placed = [row.provider for row in self.placement if row.provider in members]
-        return [Home(name, members[name]) for name in placed or members]
+        labels = {member.name: member.labels for member in self.settings.members}
+        placed = [row.provider for row in self.placement]
+        return [Home(name, labels.get(name, {})) for name in placed or labels]
 
 
 async def check_array(view: ArrayView) -> list[Finding]:
@@ -74,22 +74,25 @@ def check_members(view: ArrayView) -> list[Finding]:
     if not view.found:
         return []
     array, subject = view.settings, "members"
-    failed = [name for name, found in view.found.items() if _is_failed(found)]
-    well = array.total - len(failed)
+    failed = [name for name, found in view.found.items() if _errors(found)]
+    full = [name for name, found in view.found.items() if _errors(found) == {"space"}]
+    readable, writable = array.total - len(failed) + len(full), array.total - len(failed)
     if not failed:
-        return [good(subject, f"all {well} can be used")]
-    text = f"{well} of {array.total} can be used, not {', '.join(failed)}"
+        return [good(subject, f"all {writable} can be used")]
+    text = f"{writable} of {array.total} can be used, not {', '.join(failed)}"
     remedy = f"put right what is in error with {', '.join(failed)}"
-    if well < array.needed:
+    if readable < array.needed:
         return [error(subject, f"{text}: reads need {array.needed}", remedy)]
-    if well < array.happy:
+    if writable < array.happy:
         return [error(subject, f"{text}: reads go on, writes need {array.happy}", remedy)]
     told = "reads and writes go on, and what is missing there is brought later"
     return [warning(subject, f"{text}: {told}", remedy)]
 
 
-def _is_failed(found: Sequence[Finding]) -> bool:
-    return any(finding.level is Level.ERROR for finding in found)
+def _errors(found: Sequence[Finding]) -> set[str]:
+    """What is in error with a member itself, not with the node's right to what is there."""
+    subjects = {finding.subject for finding in found if finding.level is Level.ERROR}
+    return subjects - {"prefix", "objects"}
 
 
 def check_placement(view: ArrayView) -> list[Finding]:
@@ -168,7 +171,8 @@ def _judged(view: ArrayView, loss: Loss) -> Finding:
         return good(subject, text if loss.reads_go_on else _all_lost(loss))
     remedy = f"use providers that do not share one: {view.correct}"
     if not loss.reads_go_on:
-        text = f"{_all_lost(loss)}, which allow_shared_domain = true accepts"
+        accepted = ", which allow_shared_domain = true accepts"
+        text = _all_lost(loss) + (accepted if view.settings.allow_shared_domain else "")
         return _at(view, "allow_shared_domain", warning(subject, text, remedy))
     if not loss.keeps_newest and view.settings.happy > view.settings.needed:
         text += "; what was only just acknowledged may be lost until it is repaired"

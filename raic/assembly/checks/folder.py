@@ -16,10 +16,12 @@ from raic.assembly.folderlock import LOCK_NAME
 from raic.assembly.leavings import LEAVINGS
 from raic.backends.disk import translated
 from raic.backends.filestore import INCOMING
+from raic.backends.places import OTHERS
 from raic.errors import ProviderError
 
 _PROBE = b"can this be written?"
 _NO_OBJECTS = {INCOMING, *(name.rstrip("/") for name in LEAVINGS)}
+_LEFT = tuple(name.replace("/", ",") for name in LEAVINGS)
 _NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -109,6 +111,8 @@ def _holds_objects(path: Path) -> bool:
         if folder == str(path):
             folders[:] = [name for name in folders if name not in _NO_OBJECTS]
             files[:] = [name for name in files if name != LOCK_NAME]
+        elif folder == str(path / OTHERS):
+            files[:] = [name for name in files if not name.startswith(_LEFT)]
         if files:
             return True
     return False
