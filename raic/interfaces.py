@@ -17,8 +17,13 @@ from zope.interface import Attribute, Interface
 from raic.ledger import IFragmentLedger as IFragmentLedger  # noqa: PLC0414 (callers import it here)
 from raic.values import (
     Advisory,
+    ExpiryBatch,
+    ExpiryRule,
+    ExpiryRun,
+    Expunged,
     Garbage,
     Lease,
+    LeasePlace,
     LeaseSecrets,
     ObjectPage,
     ReadTestWriteResult,
@@ -362,8 +367,66 @@ class IIndex(Interface):
         :return: fires with False, and nothing changed, when nothing is stored there.
         """
 
-    def advise(advisory: Advisory) -> Deferred[None]:
-        """Keep a client's claim of corruption."""
+    def advise(advisory: Advisory) -> Deferred[bool]:
+        """Keep a client's claim of corruption.
+
+        The newest 10,000 are kept, and of one share no more than ten within a day.
+
+        :return: fires with whether it was kept.
+        """
+
+    def next_advisory() -> Deferred[Advisory | None]:
+        """:return: fires with the oldest advisory that is not settled; None when there is none."""
+
+    def settle_advisory(advisory: Advisory, checked: int, verdict: str) -> Deferred[None]:
+        """Note what was found when the share was read.
+
+        It holds for all advisories of the same share that were received until this one's time and
+        are not settled.
+        """
+
+    # Expiring and expunging
+
+    def expire(
+        rule: ExpiryRule, batch: ExpiryBatch
+    ) -> Deferred[tuple[ExpiryRun, LeasePlace | None]]:
+        """Drop the leases that are over, and what has no other lease.
+
+        The leases of a storage index go together: none while what does not expire by the rule has
+        them, too.  Shares go when no lease on their storage index is left, and their objects
+        become garbage; a share that never had a lease stays.  A lease is looked at in the very
+        transaction that drops it, so that no renewal is lost.
+
+        :return: fires with the run so far, as :meth:`get_expiry_runs` has it from then on, and
+            where the next batch has to begin; None when this was the last.
+        """
+
+    def get_expiry_runs(limit: int) -> Deferred[tuple[ExpiryRun, ...]]:
+        """:return: fires with the newest runs first; a hundred are kept."""
+
+    def get_objects(storage_index: bytes) -> Deferred[frozenset[str]]:
+        """:return: fires with the keys of all its objects but tombstones, garbage included."""
+
+    def expunge(
+        storage_index: bytes,
+        objects: Collection[str],
+        tombstone: str,
+        reason: str,
+        now: int,
+        not_before: int,
+    ) -> Deferred[Expunged]:
+        """Drop all shares of a storage index, mutable or not, and their leases.
+
+        Their objects become garbage; so does the tombstone, whose intent ends, but that waits for
+        all other garbage of the storage index.
+
+        :param objects: what the tombstone names.
+        :return: fires with what is noted of it.  Fails with ``VersionConflict`` when there is a
+            share or a slot version that the tombstone does not name.
+        """
+
+    def get_expunged(limit: int) -> Deferred[tuple[Expunged, ...]]:
+        """:return: fires with the newest first; all are kept."""
 
     # Deleting
 

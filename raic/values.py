@@ -19,6 +19,13 @@ HEAD_BYTES = 256
 """How many of its first bytes the index keeps of each mutable share."""
 
 
+VERIFIED = "verified"
+"""The verdict on a share of which every byte was read and is right."""
+
+GONE = "gone"
+"""The verdict on a share that was no longer there."""
+
+
 # What providers speak of.
 
 
@@ -217,6 +224,8 @@ class Advisory:
 
     :ivar kind: ``"immutable"`` or ``"mutable"``.
     :ivar reason: the client's words, at most 32,765 characters.
+    :ivar checked: when the share was read because of it; None when it was not yet.
+    :ivar verdict: what was found then: ``VERIFIED``, ``GONE``, or what is wrong and where.
     """
 
     kind: str
@@ -224,6 +233,111 @@ class Advisory:
     shnum: int
     reason: str
     received: int
+    checked: int | None = None
+    verdict: str = ""
+
+
+@frozen
+class ExpiryRule:
+    """When leases are over, and for what.
+
+    :ivar before: a lease that ends before this second is over.
+    :ivar immutable: whether immutable shares go when all their leases are over.
+    :ivar mutable: whether slots do.
+    """
+
+    before: int
+    immutable: bool = True
+    mutable: bool = True
+
+
+@frozen
+class ExpiryPolicy:
+    """What the operator wants to expire: Tahoe's ``expire.*``.
+
+    :ivar duration: how long a lease lasts from its grant or renewal, in seconds; None for the
+        31 days for which it was given.
+    :ivar cutoff: leases granted or renewed before this second are over, and no others; None for
+        going by their age.
+    """
+
+    duration: int | None = None
+    cutoff: int | None = None
+    immutable: bool = True
+    mutable: bool = True
+
+    def rule(self, now: int) -> ExpiryRule:
+        """What is over at a moment; a lease was granted or renewed 31 days before it ends."""
+        if self.cutoff is not None:
+            before = self.cutoff + LEASE_SECONDS
+        elif self.duration is not None:
+            before = now - self.duration + LEASE_SECONDS
+        else:
+            before = now
+        return ExpiryRule(before, self.immutable, self.mutable)
+
+
+@frozen
+class LeasePlace:
+    """Where a lease is in the order in which leases end."""
+
+    expires: int
+    storage_index: bytes
+    renew_digest: bytes = field(repr=False)
+
+
+@frozen
+class ExpiryBatch:
+    """How much is to be dropped at once.
+
+    :ivar run: when the run began of which this is a part: what it is known by.
+    :ivar not_before: when the objects may be deleted.
+    :ivar limit: how many leases to look at.
+    :ivar after: where the last batch ended; None for the first.
+    """
+
+    run: int
+    now: int
+    not_before: int
+    limit: int
+    after: LeasePlace | None = None
+
+
+@frozen
+class ExpiryRun:
+    """What a run of the expiry has dropped so far.
+
+    :ivar started: no two runs of an index have begun in the same second.
+    :ivar ended: None while it is under way, and for ever if it was cut short.
+    :ivar slot_bytes: of version objects and chunks.
+    :ivar objects: how many became garbage.
+    """
+
+    started: int
+    ended: int | None = None
+    rule: ExpiryRule = ExpiryRule(0)
+    leases: int = 0
+    shares: int = 0
+    share_bytes: int = 0
+    slots: int = 0
+    slot_bytes: int = 0
+    objects: int = 0
+
+
+@frozen
+class Expunged:
+    """A storage index whose shares the operator took down.
+
+    :ivar reason: the operator's words.
+    :ivar bytes: of share data, and of the objects of slots.
+    """
+
+    time: int
+    storage_index: bytes
+    reason: str
+    shares: int
+    slots: int
+    bytes: int
 
 
 @frozen

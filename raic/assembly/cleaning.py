@@ -1,26 +1,31 @@
-"""What a node tidies up in the background."""
+"""What a node does in the background to what it holds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from raic.assembly.upkeep import ArrayUpkeep
 from raic.interfaces import IIndex, IInterruptedUploads, IStorageProvider
+from raic.shares.checking import AdvisoryChecker
 from raic.shares.collector import Collector
+from raic.shares.expirer import Expirer
 from raic.shares.orphans import OrphanReport, find_orphans
 from raic.shares.pins import Pins
+from raic.values import ExpiryPolicy
 
 
 class Cleaning:
-    """Collects garbage, and clears what earlier runs left behind, from when it may.
+    """Collects garbage, expires, looks into advisories, and clears what earlier runs left behind,
+    from when it may.
 
     :param provider: what deletes only while the prefix is this node's.
     :param upkeep: of an array.
+    :param expiry: what is to expire; None for nothing.
     """
 
     _log = Logger()
@@ -32,12 +37,15 @@ class Cleaning:
         pins: Pins,
         clock: IReactorTime,
         upkeep: ArrayUpkeep | None = None,
+        expiry: ExpiryPolicy | None = None,
     ) -> None:
         self._upkeep = upkeep
         self._provider = provider
         self._index = index
         self._clock = clock
         self._collector = Collector(provider, index, pins, clock)
+        self._expirer = None if expiry is None else Expirer(index, expiry, clock)
+        self._checker = AdvisoryChecker(provider, index, pins, clock)
         self._under_way: list[Deferred[None]] | None = None
         self._stopped = False
 
@@ -47,6 +55,9 @@ class Cleaning:
             return
         self._under_way = []
         self._collector.start()
+        self._checker.start()
+        if self._expirer is not None:
+            self._expirer.start()
         if self._upkeep is not None:
             self._upkeep.begin(clean=self._index.was_clean())
         elif not self._index.was_clean():
@@ -61,8 +72,12 @@ class Cleaning:
             return succeed(None)
         for each in self._under_way:
             each.cancel()
-        stopping = succeed(None) if self._upkeep is None else self._upkeep.stop()
-        return stopping.addCallback(lambda _: self._collector.stop())
+        stopping = [self._checker.stop()]
+        if self._expirer is not None:
+            stopping.append(self._expirer.stop())
+        if self._upkeep is not None:
+            stopping.append(self._upkeep.stop())
+        return gatherResults(stopping).addCallback(lambda _: self._collector.stop())
 
     def _clear_uploads(self, provider: IInterruptedUploads) -> Deferred[None]:
         def cleared(count: int) -> None:

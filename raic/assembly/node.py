@@ -305,7 +305,14 @@ class StorageNode:
         control.start()
 
     def _begin_cleaning(self, store: _Store) -> Cleaning:
-        cleaning = Cleaning(store.provider, store.index, store.pins, self._reactor, store.upkeep)
+        cleaning = Cleaning(
+            store.provider,
+            store.index,
+            store.pins,
+            self._reactor,
+            store.upkeep,
+            self._config.storage.expiry,
+        )
         self._undo.append(cleaning.stop)
         self._cleaning = cleaning
         return cleaning

@@ -16,6 +16,7 @@ from raic.config.introducers import read_introducers
 from raic.config.model import Config, NodeSettings, StorageSettings
 from raic.config.servers import FOLDER, read_servers, server_directory
 from raic.errors import ConfigurationError
+from raic.values import ExpiryPolicy
 
 CONFIG_NAME = "raic.cfg"
 
@@ -94,7 +95,7 @@ def parse_servers(node_directory: Path, text: str) -> tuple[Config, ...]:
     first = Config(
         node_directory=node_directory,
         node=node,
-        storage=StorageSettings(**{name: checked.get("storage", name) for name in _STORAGE}),
+        storage=_storage(checked),
         backend=backends[0],
         providers=providers,
         onion=onion,
@@ -157,6 +158,20 @@ def _check_location(checked: Checked) -> None:
         )
 
 
+def _storage(checked: Checked) -> StorageSettings:
+    policy = None
+    if checked.get("storage", "expire.enabled"):
+        policy = ExpiryPolicy(
+            checked.get("storage", "expire.override_lease_duration"),
+            checked.get("storage", "expire.cutoff_date"),
+            checked.get("storage", "expire.immutable"),
+            checked.get("storage", "expire.mutable"),
+        )
+    return StorageSettings(
+        **{name: checked.get("storage", name) for name in _STORAGE}, expiry=policy
+    )
+
+
 def _check_expiry(checked: Checked) -> None:
     mode = checked.get("storage", "expire.mode")
     for key, needed in (
@@ -165,6 +180,14 @@ def _check_expiry(checked: Checked) -> None:
     ):
         if checked.get("storage", key) is not None and mode not in (None, needed):
             checked.refuse("storage", key, f"it goes with expire.mode = {needed} alone: remove it")
+    if not checked.get("storage", "expire.enabled"):
+        return
+    if mode is None:
+        problem = "it is required when expire.enabled is true: write age or cutoff-date"
+        checked.refuse("storage", "expire.mode", problem)
+    elif mode == "cutoff-date" and checked.get("storage", "expire.cutoff_date") is None:
+        problem = "it is required with expire.mode = cutoff-date: write a date such as 2030-01-16"
+        checked.refuse("storage", "expire.cutoff_date", problem)
 
 
 def _check_memory(checked: Checked) -> None:

@@ -12,6 +12,7 @@ from raic.backends.layers.readcache import CacheSettings
 from raic.backends.layers.stack import LayerSettings
 from raic.backends.registry import ProviderType
 from raic.config.credentials.wanted import Wanted
+from raic.values import ExpiryPolicy
 
 LABELS = ("operator", "jurisdiction", "site")
 """What several providers may have in common, so that they may be lost together."""
@@ -42,7 +43,10 @@ class NodeSettings:
 
 @frozen
 class StorageSettings:
-    """``[storage]``; sizes in bytes."""
+    """``[storage]``; sizes in bytes.
+
+    :ivar expiry: what ``expire.*`` say; None when nothing expires.
+    """
 
     reserved_space: int
     readonly: bool
@@ -52,6 +56,7 @@ class StorageSettings:
     upload_memory: int
     body_memory: int
     max_connections: int
+    expiry: ExpiryPolicy | None = None
 
 
 @frozen

@@ -177,17 +177,14 @@ STORAGE = (
     Key(
         "storage",
         "expire.enabled",
-        "Only false.",
-        parsers.only(
-            False,
-            "leases do not expire in this version: nothing would be deleted; remove the key",
-        ),
+        "Delete shares when all their leases are over.",
+        parsers.boolean,
         "false",
     ),
     Key(
         "storage",
         "expire.mode",
-        "age or cutoff-date.",
+        "age or cutoff-date.  Required when expire.enabled is true.",
         parsers.optional(parsers.one_of("age", "cutoff-date")),
         "",
     ),

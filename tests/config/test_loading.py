@@ -7,8 +7,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from raic.config.loading import load_config, parse_config
 from raic.config.model import Config, I2pSettings, OnionSettings
 from raic.errors import ConfigurationError
+from raic.values import ExpiryPolicy, ExpiryRule
 
 NODE = Path("/node")
+DAY = 24 * 60 * 60
+NOW = 1_700_000_000
 FURL = f"pb://{'a' * 32}@tcp:introducer.example:1/swissnum"
 
 
@@ -87,6 +90,32 @@ class Defaults(SynchronousTestCase):
         )
 
 
+class Expiry(SynchronousTestCase):
+    def policy(self, text: str) -> ExpiryPolicy | None:
+        return parse_config(NODE, f"[storage]\n{text}").storage.expiry
+
+    def test_nothing_expires_unless_it_is_said(self) -> None:
+        self.assertIsNone(self.policy(""))
+        self.assertIsNone(self.policy("expire.mode = age\n"))
+
+    def test_leases_end_by_age(self) -> None:
+        text = "expire.enabled = true\nexpire.mode = age\n"
+        self.assertEqual(self.policy(text), ExpiryPolicy())
+        text += "expire.override_lease_duration = 2mo\nexpire.mutable = false\n"
+        self.assertEqual(self.policy(text), ExpiryPolicy(62 * DAY, mutable=False))
+
+    def test_leases_end_at_a_date(self) -> None:
+        text = "expire.enabled = true\nexpire.mode = cutoff-date\nexpire.cutoff_date = 1970-01-03"
+        policy = ExpiryPolicy(cutoff=2 * DAY, immutable=False)
+        self.assertEqual(self.policy(text + "\nexpire.immutable = false"), policy)
+
+    def test_a_lease_was_renewed_31_days_before_it_ends(self) -> None:
+        self.assertEqual(ExpiryPolicy().rule(NOW), ExpiryRule(NOW))
+        self.assertEqual(ExpiryPolicy(62 * DAY).rule(NOW), ExpiryRule(NOW - 31 * DAY))
+        cut = ExpiryPolicy(cutoff=NOW - 5 * DAY, immutable=False, mutable=False)
+        self.assertEqual(cut.rule(NOW), ExpiryRule(NOW + 26 * DAY, False, False))
+
+
 class Mistakes(SynchronousTestCase):
     def problems(self, text: str) -> tuple[str, ...]:
         error = self.assertRaises(ConfigurationError, parse_config, NODE, text)
@@ -147,8 +176,13 @@ class Mistakes(SynchronousTestCase):
     def test_bodies_have_room_for_the_largest_message(self) -> None:
         self.assert_problem("[storage]\nmax_mutable_message = 1GiB\n", "body_memory", "raise it")
 
-    def test_expiry_is_refused_until_it_exists(self) -> None:
-        self.assert_problem("[storage]\nexpire.enabled = true\n", "do not expire")
+    def test_expiry_needs_a_mode(self) -> None:
+        self.assert_problem("[storage]\nexpire.enabled = true\n", "expire.mode", "required")
+        self.assert_problem(
+            "[storage]\nexpire.enabled = true\nexpire.mode = cutoff-date\n",
+            "expire.cutoff_date",
+            "required",
+        )
 
     def test_expiry_keys_of_the_other_mode_are_refused(self) -> None:
         self.assert_problem(

@@ -12,7 +12,18 @@ from zope.interface.verify import verifyObject
 from raic.errors import IndexStopped, VersionConflict
 from raic.interfaces import IIndex
 from raic.shares.ages import REQUEST_SECONDS
-from raic.values import Advisory, Chunk, Garbage, Lease, SlotShare, SlotVersion, StoredShare, Totals
+from raic.values import (
+    Advisory,
+    Chunk,
+    ExpiryBatch,
+    ExpiryRule,
+    Garbage,
+    Lease,
+    SlotShare,
+    SlotVersion,
+    StoredShare,
+    Totals,
+)
 from tests.contracts.driving import Driven, driven
 from tests.contracts.index_values import (
     INDEX_A,
@@ -139,6 +150,13 @@ class IndexContract(Driven):
             index.commit_slot(version, None, None, 0),
             index.renew_lease(INDEX_A, make_lease()),
             index.advise(Advisory("mutable", INDEX_A, 0, "", NOW)),
+            index.next_advisory(),
+            index.settle_advisory(Advisory("mutable", INDEX_A, 0, "", NOW), NOW, ""),
+            index.expire(ExpiryRule(0), ExpiryBatch(0, 0, 0, 1)),
+            index.get_expiry_runs(1),
+            index.get_objects(INDEX_A),
+            index.expunge(INDEX_A, [], "a", "", 0, 0),
+            index.get_expunged(1),
             index.set_aside({INDEX_A: "broken"}),
             index.next_garbage(NOW, 1),
             index.settle_garbage([]),

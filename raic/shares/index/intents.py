@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
@@ -10,6 +11,8 @@ from raic.shares.index import garbage as due
 from raic.shares.index.database import Database
 from raic.shares.index.fragments import fragment_key
 from raic.values import Garbage
+
+T = TypeVar("T")
 
 
 class Intents:
@@ -43,16 +46,17 @@ class Intents:
         """Those of ``keys`` whose intents, if there are any, are on disk."""
         return () if self._in_memory else keys
 
-    def ending(self, done: Deferred[None], keys: Collection[str]) -> Deferred[None]:
+    def ending(self, done: Deferred[T], keys: Collection[str]) -> Deferred[T]:
         """Forget what is kept of intents once the operation that ends them is durable."""
         if self._in_memory or self._settled:
             done.addCallback(self._forget, keys)
         return done
 
-    def _forget(self, _: None, keys: Collection[str]) -> None:
+    def _forget(self, result: T, keys: Collection[str]) -> T:
         self.kept.difference_update(keys)
         for key in keys:
             self._settled.pop(key, None)
+        return result
 
     # Fragments that became durable before their object was committed
 

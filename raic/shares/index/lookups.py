@@ -10,7 +10,6 @@ from raic.shares.index.rows import (
 )
 from raic.shares.keys import SHARES
 from raic.values import (
-    Advisory,
     Garbage,
     Lease,
     SlotVersion,
@@ -27,9 +26,6 @@ _LEASES = """
 _TOTALS = """
     SELECT shares, share_bytes, slots, slot_bytes, leases, garbage, intents, repairs, advisories
     FROM totals
-"""
-_ADVISORIES = """
-    SELECT kind, storage_index, shnum, reason, received FROM advisories ORDER BY id DESC LIMIT ?
 """
 _GARBAGE = """
     SELECT key, not_before, passes FROM garbage AS mine
@@ -66,11 +62,6 @@ def leases(execute: Execute, storage_index: bytes) -> tuple[Lease, ...]:
 def totals(execute: Execute) -> Totals:
     """The running totals."""
     return Totals(*execute(_TOTALS).fetchone())
-
-
-def advisories(execute: Execute, limit: int) -> tuple[Advisory, ...]:
-    """The newest advisories first."""
-    return tuple(Advisory(*row) for row in execute(_ADVISORIES, (limit,)).fetchall())
 
 
 def due_garbage(execute: Execute, now: int, limit: int) -> tuple[Garbage, ...]:

@@ -12,11 +12,11 @@ from typing import Any
 from attrs import frozen
 
 from raic.errors import VersionConflict
+from raic.shares.index.dropping import slot_objects
 from raic.shares.index.fragments import note_repairs
 from raic.shares.index.garbage import discard, end_intents, neglect, release
-from raic.shares.index.rows import Execute, folder, manifest_chunks, share_row, slot_row
-from raic.shares.keys import SLOTS
-from raic.values import Advisory, Garbage, Lease, SlotVersion, StoredShare, Version
+from raic.shares.index.rows import Execute, share_row, slot_row
+from raic.values import Garbage, Lease, SlotVersion, StoredShare, Version
 
 _RENEW = """INSERT INTO leases
     SELECT ?1, ?2, ?3, ?4
@@ -42,9 +42,6 @@ _DROP_SLOT_LEASES = """DELETE FROM leases WHERE storage_index = ?1
     AND NOT EXISTS (SELECT 1 FROM shares WHERE storage_index = ?1)
 """
 _SET_ASIDE = "INSERT INTO set_aside VALUES (?, ?) ON CONFLICT DO NOTHING"
-_ADVISE = """INSERT INTO advisories (kind, storage_index, shnum, reason, received)
-    VALUES (?, ?, ?, ?, ?)
-"""
 
 
 def renew_lease(execute: Execute, storage_index: bytes, lease: Lease) -> bool:
@@ -107,25 +104,12 @@ def commit_slot(
 
 def _object_keys(storage_index: bytes, row: tuple[Any, ...]) -> frozenset[str]:
     _, _, name, chunk_count, manifest = row
-    keys = frozenset([folder(SLOTS, storage_index) + name])
-    return keys | manifest_chunks(manifest) if chunk_count else keys
+    return slot_objects(storage_index, name, chunk_count, manifest)
 
 
 def _drop_slot(execute: Execute, storage_index: bytes) -> None:
     execute(_DROP_SLOT, (storage_index,))
     execute(_DROP_SLOT_LEASES, (storage_index,))
-
-
-def advise(execute: Execute, advisory: Advisory) -> None:
-    """Keep an advisory."""
-    row = (
-        advisory.kind,
-        advisory.storage_index,
-        advisory.shnum,
-        advisory.reason,
-        advisory.received,
-    )
-    execute(_ADVISE, row)
 
 
 def set_aside(execute: Execute, reasons: Mapping[bytes, str]) -> None:

@@ -14,8 +14,8 @@ from zope.interface import implementer
 
 from raic.interfaces import IIndex
 from raic.shares.ages import REQUEST_SECONDS
+from raic.shares.index import advisories, expiry, expunging, known, lookups, operations
 from raic.shares.index import garbage as due
-from raic.shares.index import known, lookups, operations
 from raic.shares.index.counters import Counters
 from raic.shares.index.database import Database
 from raic.shares.index.files import check_file, connect, must_exist, schema_scripts, translated
@@ -23,8 +23,13 @@ from raic.shares.index.intents import Intents
 from raic.shares.index.ledger import SqliteLedger
 from raic.values import (
     Advisory,
+    ExpiryBatch,
+    ExpiryRule,
+    ExpiryRun,
+    Expunged,
     Garbage,
     Lease,
+    LeasePlace,
     SlotVersion,
     StoredShare,
     Totals,
@@ -148,7 +153,7 @@ class SQLiteIndex:
 
     def get_advisories(self, limit: int) -> Deferred[tuple[Advisory, ...]]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._database.scan(lookups.advisories, limit)
+        return self._database.scan(advisories.newest, limit)
 
     def unknown_keys(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
         """See :class:`raic.interfaces.IIndex`."""
@@ -201,9 +206,61 @@ class SQLiteIndex:
         """See :class:`raic.interfaces.IIndex`."""
         return self._database.submit(operations.renew_lease, storage_index, lease)
 
-    def advise(self, advisory: Advisory) -> Deferred[None]:
+    def advise(self, advisory: Advisory) -> Deferred[bool]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._database.submit(operations.advise, advisory)
+        return self._database.submit(advisories.advise, advisory)
+
+    def next_advisory(self) -> Deferred[Advisory | None]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.look_up(advisories.next_unchecked)
+
+    def settle_advisory(self, advisory: Advisory, checked: int, verdict: str) -> Deferred[None]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.submit(advisories.settle, advisory, checked, verdict)
+
+    # Expiring and expunging
+
+    def expire(
+        self, rule: ExpiryRule, batch: ExpiryBatch
+    ) -> Deferred[tuple[ExpiryRun, LeasePlace | None]]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.submit(expiry.expire, rule, batch)
+
+    def get_expiry_runs(self, limit: int) -> Deferred[tuple[ExpiryRun, ...]]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.scan(expiry.get_runs, limit)
+
+    def get_objects(self, storage_index: bytes) -> Deferred[frozenset[str]]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.scan(expunging.objects, storage_index)
+
+    def expunge(
+        self,
+        storage_index: bytes,
+        objects: Collection[str],
+        tombstone: str,
+        reason: str,
+        now: int,
+        not_before: int,
+    ) -> Deferred[Expunged]:
+        """See :class:`raic.interfaces.IIndex`."""
+        keys = (tombstone,)
+        ended = self._intents.on_disk(keys)
+        done = self._database.submit(
+            expunging.expunge,
+            storage_index,
+            frozenset(objects),
+            tombstone,
+            reason,
+            now,
+            not_before,
+            ended,
+        )
+        return self._intents.ending(done, keys)
+
+    def get_expunged(self, limit: int) -> Deferred[tuple[Expunged, ...]]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.scan(expunging.get_expunged, limit)
 
     # Deleting
 

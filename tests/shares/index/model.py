@@ -11,7 +11,20 @@ from raic.backends.array.memoryledger import MemoryLedger
 from raic.errors import VersionConflict
 from raic.fragmentkeys import parse_fragment_key
 from raic.shares.index.rows import key_index
-from raic.values import Advisory, Garbage, Lease, SlotVersion, StoredShare, Totals, Version
+from raic.values import (
+    Advisory,
+    ExpiryBatch,
+    ExpiryRule,
+    ExpiryRun,
+    Expunged,
+    Garbage,
+    Lease,
+    LeasePlace,
+    SlotVersion,
+    StoredShare,
+    Totals,
+    Version,
+)
 
 Discarded: TypeAlias = tuple[Garbage, bytes | None, bool]
 """Garbage, its storage index, and whether it is a tombstone."""
@@ -31,6 +44,8 @@ class Model:
     discarded: dict[str, Discarded] = field(factory=dict)
     ledger: MemoryLedger = field(factory=MemoryLedger)
     advisories: list[Advisory] = field(factory=list)
+    runs: dict[int, ExpiryRun] = field(factory=dict)
+    expunged: list[Expunged] = field(factory=list)
 
     def copy(self) -> Model:
         return Model(
@@ -41,6 +56,8 @@ class Model:
             dict(self.discarded),
             self.ledger.copy(),
             list(self.advisories),
+            dict(self.runs),
+            list(self.expunged),
         )
 
     # Asking
@@ -144,8 +161,97 @@ class Model:
             self.leases[storage_index, lease.renew_digest] = renewed
         return True
 
-    def advise(self, advisory: Advisory) -> None:
-        self.advisories.append(advisory)
+    def advise(self, advisory: Advisory) -> bool:
+        alike = [one for one in self.advisories if _place(one) == _place(advisory)]
+        since = advisory.received - 24 * 60 * 60
+        taken = sum(one.received > since for one in alike) < 10
+        self.advisories += [advisory] * taken
+        return taken
+
+    def settle_advisory(self, advisory: Advisory, checked: int, verdict: str) -> None:
+        self.advisories = [
+            evolve(one, checked=checked, verdict=verdict)
+            if _place(one) == _place(advisory)
+            and one.received <= advisory.received
+            and one.checked is None
+            else one
+            for one in self.advisories
+        ]
+
+    def expire(self, rule: ExpiryRule, batch: ExpiryBatch) -> tuple[ExpiryRun, LeasePlace | None]:
+        places = sorted(
+            (lease.expires, si, digest)
+            for (si, digest), lease in self.leases.items()
+            if lease.expires < rule.before
+        )
+        after = batch.after
+        if after is not None:
+            before = (after.expires, after.storage_index, after.renew_digest)
+            places = [place for place in places if place > before]
+        places = places[: batch.limit]
+        run = self.runs.get(batch.run, ExpiryRun(batch.run, rule=rule))
+        for storage_index in dict.fromkeys(si for _, si, _ in places):
+            run = self._expire_one(rule, storage_index, batch.not_before, run)
+        ended = len(places) < batch.limit
+        self.runs[batch.run] = run = evolve(run, ended=batch.now if ended else None)
+        return run, None if ended else LeasePlace(*places[-1])
+
+    def _expire_one(
+        self, rule: ExpiryRule, storage_index: bytes, not_before: int, run: ExpiryRun
+    ) -> ExpiryRun:
+        kinds = {rule.immutable} if self.bucket(storage_index) else set()
+        kinds |= {rule.mutable} if storage_index in self.slots else set()
+        before = self.totals()
+        over = {lease for lease in self.leases_of(storage_index) if lease.expires < rule.before}
+        if over == self.leases_of(storage_index):
+            self._drop(storage_index, not_before, shares=rule.immutable, slot=rule.mutable)
+        if False not in kinds:
+            for lease in over:
+                del self.leases[storage_index, lease.renew_digest]
+        now = self.totals()
+        return evolve(
+            run,
+            leases=run.leases + before.leases - now.leases,
+            shares=run.shares + before.shares - now.shares,
+            share_bytes=run.share_bytes + before.share_bytes - now.share_bytes,
+            slots=run.slots + before.slots - now.slots,
+            slot_bytes=run.slot_bytes + before.slot_bytes - now.slot_bytes,
+            objects=run.objects + now.garbage - before.garbage,
+        )
+
+    def expunge(
+        self,
+        storage_index: bytes,
+        objects: Collection[str],
+        tombstone: str,
+        reason: str,
+        now: int,
+        not_before: int,
+    ) -> Expunged:
+        bucket, slot = self.bucket(storage_index), self.slots.get(storage_index)
+        keys = {share.key for share in bucket.values()} | (slot.keys() if slot else set())
+        if not keys <= set(objects):
+            raise VersionConflict
+        before = self.totals()
+        self._drop(storage_index, not_before, shares=True, slot=True)
+        for lease in self.leases_of(storage_index):
+            del self.leases[storage_index, lease.renew_digest]
+        self._discard(Garbage(tombstone, not_before), storage_index, True)
+        self.intents.discard(tombstone)
+        after = self.totals()
+        size = before.share_bytes + before.slot_bytes - after.share_bytes - after.slot_bytes
+        note = Expunged(now, storage_index, reason, len(bucket), slot is not None, size)
+        self.expunged.append(note)
+        return note
+
+    def _drop(self, storage_index: bytes, not_before: int, *, shares: bool, slot: bool) -> None:
+        for shnum, share in self.bucket(storage_index).items() if shares else ():
+            del self.shares[storage_index, shnum]
+            self._discard(Garbage(share.key, not_before), storage_index, False)
+        if slot and storage_index in self.slots:
+            version = self.slots.pop(storage_index)
+            for key in version.keys():  # noqa: SIM118 (it is no dictionary)
+                self._discard(Garbage(key, not_before), storage_index, False)
 
     def settle_garbage(self, settled: Collection[Garbage]) -> None:
         self.ledger.settle_garbage(settled)
@@ -208,3 +314,7 @@ class Model:
 
 def _stored_bytes(slot: SlotVersion) -> int:
     return slot.size + sum(int(key.rpartition(".")[2]) for key in slot.chunk_keys())
+
+
+def _place(advisory: Advisory) -> tuple[bytes, str, int]:
+    return advisory.storage_index, advisory.kind, advisory.shnum

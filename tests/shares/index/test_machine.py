@@ -22,7 +22,17 @@ from twisted.python.failure import Failure
 from raic.errors import IndexFull, IndexStopped, VersionConflict
 from raic.shares.ages import REQUEST_SECONDS
 from raic.shares.index import SQLiteIndex, create_index, open_index
-from raic.values import Advisory, Chunk, Garbage, SlotShare, Version
+from raic.shares.keys import encode_index
+from raic.values import (
+    Advisory,
+    Chunk,
+    ExpiryBatch,
+    ExpiryRule,
+    Garbage,
+    LeasePlace,
+    SlotShare,
+    Version,
+)
 from tests.contracts.index_values import (
     INDEX_A,
     INDEX_B,
@@ -35,6 +45,7 @@ from tests.contracts.index_values import (
     make_lease,
     make_share,
     make_version,
+    txn,
 )
 from tests.shares.index.instruments import (
     Instruments,
@@ -64,7 +75,7 @@ leases = st.builds(make_lease, st.integers(0, 3), st.integers(NOW, NOW + 5))
 times = st.integers(NOW, NOW + 10)
 KINDS = (
     "reserve", "share", "slot", "slot", "stale slot", "tombstone", "renew", "renew",
-    "release", "settle", "advise", "load",
+    "release", "settle", "advise", "settle advisory", "load", "expire", "expire", "expunge",
 )  # fmt: skip
 instructions = st.tuples(
     st.sampled_from(KINDS), indexes, leases, times, st.integers(0, 3), st.booleans()
@@ -182,17 +193,38 @@ class IndexMachine(RuleBasedStateMachine):
             return "renew_lease", (index, lease)
         if kind == "advise":
             return "advise", (Advisory("mutable", index, count, "claim", when),)
-        if kind == "settle":
-            due = sorted(model.due(when), key=lambda one: one.key)[: count + 1]
-            return "settle_garbage", (
-                [Garbage(g.key, max(g.not_before, when), g.passes) for g in due],
-            )
+        if kind in ("expire", "expunge", "settle advisory"):
+            return self.operator_step(instruction, model)
         return self.key_step(instruction, model)
+
+    def operator_step(self, instruction: Instruction, model: Model) -> Step:
+        kind, index, lease, when, count, flag = instruction
+        if kind == "expunge":
+            return self.expunge_step(instruction, model)
+        if kind == "settle advisory":
+            about = Advisory("mutable", index, count, "claim", when)
+            return "settle_advisory", (about, when, "verified")
+        rule = ExpiryRule(NOW + count + 1, immutable=flag or count > 1, mutable=count < 2)
+        after = LeasePlace(lease.expires, index, lease.renew_digest) if flag else None
+        return "expire", (rule, ExpiryBatch(when, when + 1, when, count + 1, after))
+
+    def expunge_step(self, instruction: Instruction, model: Model) -> Step:
+        _, index, _, when, count, flag = instruction
+        objects = {share.key for share in model.bucket(index).values()}
+        if index in model.slots and count:
+            objects |= model.slots[index].keys()
+        tombstone = f"expunged/aa/{encode_index(index)}/{txn(self.number())}.1"
+        return "expunge", (index, objects, tombstone, "reason", when, when + flag)
 
     def key_step(self, instruction: Instruction, model: Model) -> Step:
         kind, index, lease, when, count, flag = instruction
         if kind == "reserve":
             return "reserve", ([make_share(index, 0, 1, self.number()).key for _ in range(count)],)
+        if kind == "settle":
+            due = sorted(model.due(when), key=lambda one: one.key)[: count + 1]
+            return "settle_garbage", (
+                [Garbage(g.key, max(g.not_before, when), g.passes) for g in due],
+            )
         if kind == "release":
             keys = sorted(model.intents)[:count] or [f"stray-{self.number()}"]
             return "release", ([Garbage(key, when, 2 if flag else 1) for key in keys],)
@@ -273,6 +305,11 @@ class IndexMachine(RuleBasedStateMachine):
         assert self.answer(index.get_totals()) == model.totals()
         newest = tuple(reversed(model.advisories))
         assert self.answer(index.get_advisories(10**6)) == newest
+        unsettled = (one for one in model.advisories if one.checked is None)
+        assert self.answer(index.next_advisory()) == next(unsettled, None)
+        runs = sorted(model.runs.values(), key=lambda run: -run.started)
+        assert self.answer(index.get_expiry_runs(100)) == tuple(runs)
+        assert self.answer(index.get_expunged(10**6)) == tuple(reversed(model.expunged))
 
     @invariant()
     def garbage_agrees(self) -> None:

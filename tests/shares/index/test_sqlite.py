@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from attrs import evolve
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 
 from raic.interfaces import IIndex
 from raic.shares.index import SQLiteIndex, create_index, open_index
-from tests.contracts.driving import ReactorSuite, SynchronousSuite, reactor
-from tests.contracts.index import IndexContract
+from tests.contracts.driving import ReactorSuite, SynchronousSuite, driven, reactor
+from tests.contracts.index import NOTHING
+from tests.contracts.index_expiry import ExpiryContract, make_advisory
+from tests.contracts.index_values import NOW
 from tests.shares.index.instruments import copy_index
 
 
-class SQLiteContract(IndexContract):
+class SQLiteContract(ExpiryContract):
     """:cvar reactor: None to have no threads."""
 
     reactor: IReactorFromThreads | None = None
@@ -56,3 +59,14 @@ class WithThreadsTests(SQLiteContract, ReactorSuite):
     """As a node has it."""
 
     reactor = reactor
+
+    @driven
+    async def test_the_newest_ten_thousand_advisories_are_kept(self) -> None:
+        day = 86400
+        giving = [self.index.advise(make_advisory(NOW + n * day)) for n in range(10_002)]
+        for one in giving:
+            await one
+        kept = await self.index.get_advisories(20_000)
+        self.assertEqual(len(kept), 10_000)
+        self.assertEqual(kept[-1].received, NOW + 2 * day)
+        self.assertEqual((await self.index.get_totals()), evolve(NOTHING, advisories=10_000))
