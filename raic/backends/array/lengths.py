@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from operator import itemgetter
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -91,7 +92,8 @@ class Lengths:
         """Ask all members for the object's fragments, and remember what they say.
 
         :param operation: the ``IStorageProvider`` method, for messages.
-        :return: fires as soon as there are enough fragments of one shape.  Fails with
+        :return: fires as soon as there are enough fragments of one shape, each with a member that
+            should have it.  Fails with
             ``ObjectNotFound`` when there is none of any, ``ObjectCorrupt`` when there are too
             few, and a temporary error when those who did not answer might have more.
         """
@@ -104,7 +106,11 @@ class Lengths:
 
 
 class _Search:
-    """Listings of one object's fragments."""
+    """Listings of one object's fragments.
+
+    A member is believed for the numbers whose fragments it should have: alone it cannot make a
+    shape of ``needed`` numbers.
+    """
 
     def __init__(
         self, name: str, operation: str, object_key: str, placement: Placement, needed: int
@@ -137,7 +143,9 @@ class _Search:
     def _listed(self, page: ObjectPage, member: Member) -> None:
         for listed in page.objects:
             key = parse_fragment_key(listed.key)
-            if key is not None and key.object_key == self._object_key:
+            if key is None or key.object_key != self._object_key:
+                continue
+            if member in self._placement.where(key.number):
                 shape = Shape(Code(key.needed, key.block_size), key.length)
                 self._numbers.setdefault(shape, set()).add(key.number)
         self._said[member.name] = ObjectNotFound(member.name, "list_objects", "has none of it")
@@ -152,11 +160,15 @@ class _Search:
         self._waiting.discard(member.name)
         if self._done.called:
             return
-        for shape, numbers in self._numbers.items():
-            if len(numbers) >= shape.code.needed:
-                self._done.callback(shape)
-                return
-        if not self._waiting:
+        # A shape that needs fewer than others do could be one member's invention: it has time.
+        enough = [
+            (len(numbers), shape)
+            for shape, numbers in self._numbers.items()
+            if len(numbers) >= max(shape.code.needed, self._needed if self._waiting else 0)
+        ]
+        if enough:
+            self._done.callback(max(enough, key=itemgetter(0))[1])
+        elif not self._waiting:
             self._done.errback(self._unfound())
 
     def _unfound(self) -> ProviderError:

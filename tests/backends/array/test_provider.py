@@ -20,7 +20,7 @@ from raic.errors import (
     ProviderUnreachable,
     StorageUnusable,
 )
-from raic.fragmentkeys import FragmentKey, new_attempt
+from raic.fragmentkeys import FIRST_ATTEMPT, FragmentKey, new_attempt
 from raic.interfaces import IInterruptedUploads, ILocalListing
 from raic.values import Placed
 from tests.backends.array.arrays import Rig
@@ -368,6 +368,18 @@ class TestLengths(ProviderCase):
         self.failureResultOf(again.get_object("none", 0, 9), ObjectNotFound)
         rig.plans["aws"].fail("list_objects")
         self.failureResultOf(again.get_object(KEY, 0, 9), ProviderUnreachable)
+
+    def test_one_member_cannot_make_up_a_length(self) -> None:
+        for code in (Code(2, 64), Code(1, 64)):
+            rig = self.begin()
+            self.put(rig, KEY)
+            for number in range(3):
+                forged = FragmentKey(KEY, code.needed, code.block_size, 5, number, FIRST_ATTEMPT)
+                rig.inner["aws"].put_object(str(forged), b"forged")
+            again = rig.make()
+            self.successResultOf(again.start())
+            self.assertEqual(self.successResultOf(again.get_object(KEY, 0, 99)), KEY.encode())
+            self.assertEqual(again.lengths.known(KEY), Shape(rig.code, len(KEY)))
 
     def test_only_so_many_shapes_are_remembered(self) -> None:
         placement = Placement.initial([])
