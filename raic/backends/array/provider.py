@@ -322,8 +322,13 @@ class ArrayProvider:
         return space_of(self.name, members, self._code.needed, self._happy)
 
     def clear_interrupted_uploads(self, prefix: str) -> Deferred[int]:
-        """See :class:`raic.interfaces.IInterruptedUploads`; of the members that can be asked."""
-        return clear_members(self.name, self._members, prefix)
+        """See :class:`raic.interfaces.IInterruptedUploads`; of the members that can be asked.
+
+        Those that have not started yet are cleared when they have.
+        """
+        if self._starter is None or not self._started:
+            return fail(self._unusable("clear_interrupted_uploads"))
+        return clear_members(self.name, self._members, prefix, self._starter)
 
     def _deleted(self, left: frozenset[str], keys: Collection[str]) -> frozenset[str]:
         for key in frozenset(keys) - left:

@@ -22,6 +22,8 @@ class ArraySettings:
     :ivar request_seconds: a request that was given up has no effect any more after so long.
     :ivar backlog: when so many bytes of acknowledged objects are still on their way to a member,
         what is written meanwhile passes it by.
+    :ivar start_grace: for how long at least the members that have not started are waited for when
+        enough have; writes miss none that only takes a moment longer than the others.
     :ivar first_retry: the pause before a member that did not start is started again; each further
         one is twice as long.
     :ivar last_retry: and never longer than this.
@@ -43,6 +45,7 @@ class ArraySettings:
     settle_seconds: float = 60.0
     request_seconds: float = 300.0
     backlog: int = 32 * 1024 * 1024
+    start_grace: float = 1.0
     first_retry: float = 1.0
     last_retry: float = 60.0
     patience: Patience = field(factory=Patience)

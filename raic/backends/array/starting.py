@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -43,11 +43,21 @@ class Starter:
         self._errors: dict[str, ProviderError] = {}
         self._retries: dict[str, Any] = {}
         self._forgotten: set[str] = set()
+        self._awaited = {member.name for member in members}
+        self._calls: dict[str, list[Callable[[], None]]] = {}
 
     @property
     def errors(self) -> dict[str, ProviderError]:
         """Why members do not stand yet, by name."""
         return dict(self._errors)
+
+    def stands(self, name: str) -> bool:
+        """Whether a member has been started, by this or before."""
+        return name not in self._awaited
+
+    def when_it_stands(self, name: str, function: Callable[[], None]) -> None:
+        """Call as soon as a member that does not stand has been started."""
+        self._calls.setdefault(name, []).append(function)
 
     def start(self) -> Deferred[None]:
         """Start all members at once.
@@ -61,7 +71,7 @@ class Starter:
             range(len(self._members)),
             self._needed,
             self._clock,
-            Waiting(settings.least_grace, settings.straggler_seconds, settings.write_seconds),
+            Waiting(settings.start_grace, settings.straggler_seconds, settings.write_seconds),
         )
         for number in range(len(self._members)):
             self._begin(number, settings.first_retry)
@@ -71,6 +81,7 @@ class Starter:
         """Do not start this member any more."""
         self._forgotten.add(name)
         self._errors.pop(name, None)
+        self._calls.pop(name, None)
         call = self._retries.pop(name, None)
         if call is not None:
             call.cancel()
@@ -78,6 +89,7 @@ class Starter:
     def stop(self) -> None:
         """Start nobody any more."""
         self._running = False
+        self._calls.clear()
         retries, self._retries = self._retries, {}
         for call in retries.values():
             call.cancel()
@@ -96,8 +108,11 @@ class Starter:
             return member.provider.stop()  # it was stopped before it had started
         if self._errors.pop(member.name, None) is not None:
             self._log.info("{array}: {member} has started", array=self._name, member=member.name)
+        self._awaited.discard(member.name)
         assert self._waiting is not None
         self._waiting.succeed(number)
+        for function in self._calls.pop(member.name, ()):
+            function()
         return None
 
     def _failed(self, failure: Failure, number: int, pause: float) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
@@ -70,11 +71,22 @@ class TestStarting(ProviderCase):
         rig = Rig(2, 2, 3)
         gate = rig.plans["ovh"].hang("start")
         starting = rig.array.start()
+        rig.clock.advance(0.9)
         self.assertNoResult(starting)
         rig.clock.advance(0.1)
         self.successResultOf(starting)
         gate.release()
         self.assertEqual(self.successResultOf(rig.array.put_object(KEY, b"data")).missing, ())
+
+    def test_one_that_takes_a_moment_longer_than_the_others_is_there_from_the_first(self) -> None:
+        rig = Rig(2, 2, 3)
+        gate = rig.plans["ovh"].hang("start")
+        starting = rig.array.start()
+        rig.clock.advance(0.3)
+        gate.release()
+        self.successResultOf(starting)
+        self.assertEqual(self.successResultOf(rig.array.put_object(KEY, b"data")).missing, ())
+        self.assertEqual(rig.clock.getDelayedCalls(), [])
 
     def test_too_few_members_make_one_error_that_names_each(self) -> None:
         rig = Rig(2, 2, 3)
@@ -314,7 +326,7 @@ class Leaving(MemoryProvider):
 
 
 class TestClearing(ProviderCase):
-    def begin_leaving(self) -> Rig:
+    def rig_leaving(self) -> Rig:
         def make(name: str) -> MemoryProvider:
             if name == "b2":
                 return MemoryProvider(name)
@@ -322,7 +334,21 @@ class TestClearing(ProviderCase):
             alsoProvides(provider, IInterruptedUploads)
             return provider
 
-        return self.begin(make=make)
+        return Rig(make=make)
+
+    def begin_leaving(self) -> Rig:
+        rig = self.rig_leaving()
+        self.successResultOf(rig.array.start())
+        return rig
+
+    def said(self) -> list[str]:
+        """What was logged."""
+        return [str(formatEvent(event)) for event in self.events]
+
+    def setUp(self) -> None:
+        self.events: list[LogEvent] = []
+        globalLogPublisher.addObserver(self.events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
 
     def test_members_that_can_are_cleared(self) -> None:
         rig = self.begin_leaving()
@@ -336,6 +362,39 @@ class TestClearing(ProviderCase):
         self.successResultOf(rig.inner["aws"].stop())
         self.assertEqual(self.successResultOf(rig.array.clear_interrupted_uploads("")), 2)
         self.successResultOf(rig.inner["ovh"].stop())
+        self.failureResultOf(rig.array.clear_interrupted_uploads(""), StorageUnusable)
+
+
+    def test_one_that_has_not_started_is_cleared_when_it_has(self) -> None:
+        rig = self.rig_leaving()
+        rig.plans["ovh"].fail("start", times=1)
+        self.successResultOf(rig.array.start())
+        self.assertEqual(self.successResultOf(rig.array.clear_interrupted_uploads("")), 2)
+        self.assertNotIn("were not cleared", str(self.said()))
+        self.assertFalse(hasattr(rig.inner["ovh"], "cleared"))
+        rig.clock.advance(1)
+        self.assertEqual(rig.inner["ovh"].cleared, "")
+        self.assertIn("clouds: 2 interrupted uploads on ovh were discarded", self.said())
+
+    def test_what_cannot_be_cleared_after_a_late_start_is_told(self) -> None:
+        rig = self.rig_leaving()
+        rig.plans["ovh"].fail("start", times=1)
+        self.successResultOf(rig.array.start())
+        self.successResultOf(rig.array.clear_interrupted_uploads(""))
+        rig.inner["ovh"].clear_interrupted_uploads = lambda _: fail(RuntimeError("broken"))
+        rig.clock.advance(1)
+        self.assertIn("interrupted uploads on ovh were not cleared", str(self.said()))
+
+    def test_one_that_never_started_is_not_cleared_after_the_stop(self) -> None:
+        rig = self.rig_leaving()
+        gate = rig.plans["ovh"].hang("start")
+        starting = rig.array.start()
+        rig.clock.advance(1)
+        self.successResultOf(starting)
+        self.successResultOf(rig.array.clear_interrupted_uploads(""))
+        self.successResultOf(rig.array.stop())
+        gate.release()
+        self.assertFalse(hasattr(rig.inner["ovh"], "cleared"))
         self.failureResultOf(rig.array.clear_interrupted_uploads(""), StorageUnusable)
 
 
