@@ -22,8 +22,14 @@ PARTS = st.floats(0.0, 1.0, allow_subnormal=False)
 CLOUDS = ("amazon", "google")
 
 
-def offer(name: str, **more: float) -> Offer:
-    return Offer(name, more.pop("availability", 0.999), **more)
+def offer(
+    name: str,
+    availability: float = 0.999,
+    storage: float = 0.0,
+    download: float = 0.0,
+    requests: float = 0.0,
+) -> Offer:
+    return Offer(name, availability, storage, download, requests)
 
 
 @st.composite
