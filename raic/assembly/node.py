@@ -17,6 +17,7 @@ from raic.assembly.cleaning import Cleaning
 from raic.assembly.listening import Listener, make_node_addresses
 from raic.assembly.members import Reactor
 from raic.assembly.owning import TakeOver, make_ownership, own_prefix
+from raic.assembly.share_control import ShareKeeper
 from raic.assembly.stack import (
     PROVIDER_THREADS,
     ProviderStack,
@@ -299,6 +300,10 @@ class StorageNode:
             handlers: Mapping[str, Handler] = no_array_handlers(self._config.backend.name)
         else:
             handlers = store.upkeep.handlers()
+        keeper = ShareKeeper(
+            store.provider, store.index, store.pins, self._reactor, self._config.storage
+        )
+        handlers = {**handlers, **keeper.handlers()}
         path = self._config.node_directory / SOCKET_NAME
         control = ControlSocket(path, handlers, self._reactor)
         self._undo.append(control.stop)
@@ -311,7 +316,7 @@ class StorageNode:
             store.pins,
             self._reactor,
             store.upkeep,
-            self._config.storage.expiry,
+            self._config.storage.expiry if self._config.storage.expires else None,
         )
         self._undo.append(cleaning.stop)
         self._cleaning = cleaning

@@ -159,16 +159,15 @@ def _check_location(checked: Checked) -> None:
 
 
 def _storage(checked: Checked) -> StorageSettings:
-    policy = None
-    if checked.get("storage", "expire.enabled"):
-        policy = ExpiryPolicy(
+    return StorageSettings(
+        **{name: checked.get("storage", name) for name in _STORAGE},
+        expires=checked.get("storage", "expire.enabled"),
+        expiry=ExpiryPolicy(
             checked.get("storage", "expire.override_lease_duration"),
             checked.get("storage", "expire.cutoff_date"),
             checked.get("storage", "expire.immutable"),
             checked.get("storage", "expire.mutable"),
-        )
-    return StorageSettings(
-        **{name: checked.get("storage", name) for name in _STORAGE}, expiry=policy
+        ),
     )
 
 
@@ -180,12 +179,10 @@ def _check_expiry(checked: Checked) -> None:
     ):
         if checked.get("storage", key) is not None and mode not in (None, needed):
             checked.refuse("storage", key, f"it goes with expire.mode = {needed} alone: remove it")
-    if not checked.get("storage", "expire.enabled"):
-        return
-    if mode is None:
+    if mode is None and checked.get("storage", "expire.enabled"):
         problem = "it is required when expire.enabled is true: write age or cutoff-date"
         checked.refuse("storage", "expire.mode", problem)
-    elif mode == "cutoff-date" and checked.get("storage", "expire.cutoff_date") is None:
+    if mode == "cutoff-date" and checked.get("storage", "expire.cutoff_date") is None:
         problem = "it is required with expire.mode = cutoff-date: write a date such as 2030-01-16"
         checked.refuse("storage", "expire.cutoff_date", problem)
 

@@ -45,7 +45,8 @@ class NodeSettings:
 class StorageSettings:
     """``[storage]``; sizes in bytes.
 
-    :ivar expiry: what ``expire.*`` say; None when nothing expires.
+    :ivar expires: whether anything does.
+    :ivar expiry: what would: what the other keys of ``expire.*`` say.
     """
 
     reserved_space: int
@@ -56,7 +57,8 @@ class StorageSettings:
     upload_memory: int
     body_memory: int
     max_connections: int
-    expiry: ExpiryPolicy | None = None
+    expires: bool = False
+    expiry: ExpiryPolicy = field(factory=ExpiryPolicy)
 
 
 @frozen

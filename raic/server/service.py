@@ -126,9 +126,8 @@ class StorageService:
         """See :class:`raic.interfaces.IStorageService`."""
         if self._stopping:
             raise ServiceStopping("the node is shutting down")
-        held = frozenset(await self._index.get_bucket(storage_index))
+        held = await self._held(storage_index, secrets)
         allocated: dict[int, IBucketUpload] = {}
-        begun: list[IBucketUpload] = []
         waits = iter(BUSY_WAITS)
         for shnum in sorted(shnum for shnum in shnums if 0 <= shnum < MAX_SHARES):
             if shnum in held:
@@ -138,13 +137,19 @@ class StorageService:
                 upload = await self._begin(
                     storage_index, shnum, size, secrets, upload_secret, waits
                 )
-                if upload is not None:
-                    begun.append(upload)
             if upload is not None:
                 allocated[shnum] = upload
-        if held:
-            await self._renew_or_abort(storage_index, secrets, begun)
         return Allocation(held, allocated)
+
+    async def _held(self, storage_index: bytes, secrets: LeaseSecrets) -> frozenset[int]:
+        """The shares held already, the caller's lease on them renewed.
+
+        What is there is asked once more after the renewal: only then nothing of it can expire.
+        """
+        if not await self._index.get_bucket(storage_index):
+            return frozenset()
+        await self.add_lease(storage_index, secrets)
+        return frozenset(await self._index.get_bucket(storage_index))
 
     async def _begin(
         self,
@@ -185,15 +190,6 @@ class StorageService:
         upload = self._buckets.start_upload(storage_index, shnum, size, secrets, ended, fills_gaps)
         self.uploads.add(storage_index, shnum, upload, upload_secret)
         return upload
-
-    async def _renew_or_abort(
-        self, storage_index: bytes, secrets: LeaseSecrets, begun: Sequence[IBucketUpload]
-    ) -> None:
-        try:
-            await self.add_lease(storage_index, secrets)
-        except Exception:
-            await gatherResults([upload.abort() for upload in begun])
-            raise
 
     def _available(self) -> int:
         if self._permissions.readonly or self._stopping or not self._may_write():

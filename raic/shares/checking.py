@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IProducer, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from raic.deferreds import async_to_deferred
 from raic.errors import IndexStopped, ObjectCorrupt, ObjectNotFound
@@ -18,7 +19,7 @@ from raic.shares.slot_reader import object_keys
 from raic.values import GONE, VERIFIED, Advisory, SlotVersion
 
 PIECE_BYTES = 4 * 1024 * 1024
-"""How much is read at once, and hence in memory."""
+"""How much is read in one request."""
 
 RATE = 4 * 1024 * 1024
 """How many bytes a second are read because of advisories: what clients say must not be able to
@@ -66,9 +67,10 @@ class ShareChecker:
         try:
             while offset < size:
                 wanted = min(PIECE_BYTES, size - offset)
-                data = await self._provider.get_object(key, offset, wanted)
-                if len(data) != wanted:
-                    return f"{key}: it ends after {offset + len(data)} of {size} bytes"
+                # A stream is never answered from a cache.
+                found = await self._provider.stream_object(key, offset, wanted, _Nowhere())
+                if found != wanted:
+                    return f"{key}: it ends after {offset + found} of {size} bytes"
                 offset += wanted
                 await pause(wanted)
         except ObjectNotFound:
@@ -76,6 +78,20 @@ class ShareChecker:
         except ObjectCorrupt as error:
             return f"{key}: {error.detail}"
         return ""
+
+
+@implementer(IConsumer)
+class _Nowhere:
+    """Takes bytes as fast as they come, and keeps none."""
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """See ``IConsumer``."""
+
+    def unregisterProducer(self) -> None:
+        """See ``IConsumer``."""
+
+    def write(self, data: bytes) -> None:
+        """See ``IConsumer``."""
 
 
 @frozen

@@ -20,6 +20,7 @@ SHARES = "shares/"
 SLOTS = "slots/"
 CHUNKS = "chunks/"
 CLAIMS = "claims/"
+EXPUNGED = "expunged/"
 
 HIGHEST_EPOCH = 2**32
 """No node comes near it: a key with a higher epoch was not made by one."""
@@ -37,6 +38,7 @@ _VERSIONED = re.compile(
 )
 
 _CLAIM = re.compile(rf"claims/(?P<epoch>{_NUMBER})\.{_TXN}\.(?P<size>{_NUMBER})")
+_EXPUNGED = re.compile(rf"expunged/{_PLACE}/{_TXN}\.(?P<size>{_NUMBER})")
 
 
 @lru_cache(maxsize=4096)
@@ -151,6 +153,30 @@ def parse_key(key: str) -> ShareKey | VersionKey | ChunkKey | None:
         )
     else:
         return None
+    return parsed if str(parsed) == key else None
+
+
+@frozen
+class ExpungedKey:
+    """The key of an object that names objects which must not come back at a restore.
+
+    :ivar size: the object's length.
+    """
+
+    storage_index: bytes
+    txn: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{EXPUNGED}{_place(self.storage_index)}/{self.txn}.{self.size}"
+
+
+def parse_expunged_key(key: str) -> ExpungedKey | None:
+    """What such a key says; None when it is not one that a node made."""
+    found = _EXPUNGED.fullmatch(key)
+    if found is None:
+        return None
+    parsed = ExpungedKey(_storage_index(found["si"]), found["txn"], int(found["size"]))
     return parsed if str(parsed) == key else None
 
 

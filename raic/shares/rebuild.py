@@ -9,6 +9,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from raic.deferreds import async_to_deferred
 from raic.interfaces import IIndex, IStorageProvider
+from raic.shares.ages import UNKNOWN_SECONDS
+from raic.shares.expunging import FoundExpunged, find_expunged
 from raic.shares.keys import (
     CHUNKS,
     CLAIMS,
@@ -23,7 +25,7 @@ from raic.shares.keys import (
 from raic.shares.listing import in_parallel, pages
 from raic.shares.recovery import FoundShare, Recovery, Unusable
 from raic.shares.sealing import Sealer
-from raic.values import Lease, ListedObject, SlotVersion
+from raic.values import Garbage, Lease, ListedObject, SlotVersion
 
 SHOWN_PROBLEMS = 1000
 """How many problems a report spells out."""
@@ -37,8 +39,8 @@ class RebuildReport:
     :ivar slots: slots that the index now has, and :ivar slot_bytes: the length of their versions'
         objects and chunks.
     :ivar deleted_slots: slots that stay gone, because their newest version is a tombstone.
-    :ivar left_over: objects that nothing needs: older versions, tombstones, second copies, and
-        what broken-off writes left.
+    :ivar left_over: objects that nothing needs: older versions, tombstones, second copies, what
+        was expunged, and what broken-off writes left.
     :ivar problem_count: how many objects could not be used; all objects of their storage indexes
         are set aside.
     :ivar problems: which, and why; the first thousand.
@@ -99,6 +101,7 @@ async def rebuild(
         may simply be repeated.
     """
     rebuilding = _Rebuilding(index, Recovery(provider, sealer, int(clock.seconds())), progress)
+    await rebuilding.leave_out(await find_expunged(provider), int(clock.seconds()))
     async for page in pages(provider, SHARES):
         await rebuilding.add_shares(rebuilding.whole(page))
     async for slots in _by_slot(provider, rebuilding):
@@ -135,7 +138,16 @@ class _Rebuilding:
         self._recovery = recovery
         self._progress = progress
         self._last_place: tuple[bytes, int] | None = None
+        self._expunged: frozenset[str] = frozenset()
         self.report = RebuildReport()
+
+    async def leave_out(self, found: FoundExpunged, now: int) -> None:
+        """Have what was expunged stay so; what says so goes when its objects have gone."""
+        self._expunged = found.objects
+        for problem in found.problems:
+            self.note_problem(problem)
+        until = now + 2 * UNKNOWN_SECONDS
+        await self._index.release([Garbage(key, until) for key in found.tombstones])
 
     def note_problem(self, text: str) -> None:
         report = self.report
@@ -145,8 +157,12 @@ class _Rebuilding:
         self.report = evolve(report, problem_count=report.problem_count + 1, problems=problems)
 
     def whole(self, page: Collection[ListedObject]) -> list[ListedObject]:
-        """The objects of a page of which enough is there; the others are left over."""
-        there = [listed for listed in page if not listed.partial]
+        """The objects of a page of which enough is there; the others are left over, and so are
+        those that were expunged.
+        """
+        there = [
+            listed for listed in page if not listed.partial and listed.key not in self._expunged
+        ]
         count = len(page) - len(there)
         self.report = evolve(self.report, left_over=self.report.left_over + count)
         return there

@@ -91,12 +91,14 @@ class Defaults(SynchronousTestCase):
 
 
 class Expiry(SynchronousTestCase):
-    def policy(self, text: str) -> ExpiryPolicy | None:
+    def policy(self, text: str) -> ExpiryPolicy:
         return parse_config(NODE, f"[storage]\n{text}").storage.expiry
 
     def test_nothing_expires_unless_it_is_said(self) -> None:
-        self.assertIsNone(self.policy(""))
-        self.assertIsNone(self.policy("expire.mode = age\n"))
+        for text, expires in (("", False), ("expire.enabled = true\n", True)):
+            config = parse_config(NODE, f"[storage]\nexpire.mode = age\n{text}")
+            self.assertEqual(config.storage.expires, expires)
+            self.assertEqual(config.storage.expiry, ExpiryPolicy())
 
     def test_leases_end_by_age(self) -> None:
         text = "expire.enabled = true\nexpire.mode = age\n"
@@ -189,7 +191,9 @@ class Mistakes(SynchronousTestCase):
             "[storage]\nexpire.mode = age\nexpire.cutoff_date = 2030-01-01\n", "line 3", "cutoff"
         )
         self.assert_problem(
-            "[storage]\nexpire.mode = cutoff-date\nexpire.override_lease_duration = 1 day\n", "age"
+            "[storage]\nexpire.mode = cutoff-date\nexpire.cutoff_date = 2030-01-01\n"
+            "expire.override_lease_duration = 1 day\n",
+            "age",
         )
 
     def test_a_port_without_a_location_is_refused(self) -> None:
