@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -11,8 +12,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from raic.backends.array.members import Member
+from raic.deferreds import apart
+from raic.errors import IndexStopped
 from raic.ledger import IFragmentLedger
 from raic.values import Garbage
+
+T = TypeVar("T")
 
 _REMEMBERED = 10_000
 
@@ -35,6 +40,26 @@ class Leftovers:
         self._hidden: OrderedDict[str, bool] = OrderedDict()  # whether until told otherwise
         self._running: dict[str, int] = {}
         self._waiters: dict[str, list[Deferred[None]]] = {}
+        self._deletions: set[Deferred[frozenset[str]]] = set()
+        self._stopped = False
+
+    def start(self) -> None:
+        """Delete what is to be discarded from now on."""
+        self._stopped = False
+
+    def stop(self) -> Deferred[None]:
+        """Delete nothing more: what is not known to be deleted becomes garbage.
+
+        :return: see :meth:`settled`.
+        """
+        self._stopped = True
+        for deletion in list(self._deletions):
+            deletion.cancel()
+        return self.settled()
+
+    def settled(self) -> Deferred[None]:
+        """Fires when all that is to be discarded is deleted or noted; never fails."""
+        return gatherResults([self._wait(key) for key in self._running]).addCallback(lambda _: None)
 
     def is_hidden(self, object_key: str) -> bool:
         """Whether there may be fragments of an object that does not exist."""
@@ -83,11 +108,20 @@ class Leftovers:
             if isinstance(answer, Failure) or key in answer:
                 kept.append(key)
 
-        deletions = [
-            maybeDeferred(member.provider.delete_objects, [key]).addBoth(note, key)
-            for member, key in fragments
-        ]
+        deletions = [self._delete_one(member, key).addBoth(note, key) for member, key in fragments]
         return gatherResults(deletions).addCallback(lambda _: self._deleted(object_key, kept))
+
+    def _delete_one(self, member: Member, key: str) -> Deferred[frozenset[str]]:
+        if self._stopped:
+            return succeed(frozenset([key]))
+
+        def ended(answer: T) -> T:
+            self._deletions.discard(deletion)
+            return answer
+
+        deletion = apart(maybeDeferred(member.provider.delete_objects, [key]))
+        self._deletions.add(deletion)
+        return deletion.addBoth(ended)
 
     def _deleted(self, object_key: str, kept: Sequence[str]) -> Deferred[None] | None:
         if not kept:
@@ -100,6 +134,8 @@ class Leftovers:
 
     def _unnoted(self, failure: Failure) -> None:
         """A scrub finds what nobody refers to."""
+        if self._stopped and failure.check(IndexStopped) is not None:
+            return  # a request that was given up long ago came back after the end
         self._log.warn(
             "{array}: fragments of a failed write could be neither deleted nor noted: {error}",
             array=self._name,

@@ -227,6 +227,7 @@ class ArrayProvider:
             self.name, self._members, self._code.needed, self._clock, self._settings
         )
         await self._starter.start()
+        self._leftovers.start()
         self._started = True
 
     def stop(self) -> Deferred[None]:
@@ -236,8 +237,11 @@ class ArrayProvider:
             self._starter.stop()
         self._stragglers.stop()
         self._reader.stop()
-        aborting = gatherResults(self._writer.stop())
-        return aborting.addCallback(self._stop_members)
+        noting = self._leftovers.stop()
+        aborting = gatherResults([noting, *self._writer.stop()])
+        # Members that stop may answer writes that were given up, which leave something to note.
+        stopping = aborting.addCallback(self._stop_members)
+        return stopping.addCallback(lambda _: self._leftovers.settled())
 
     def buffer_size(self, size: int) -> int:
         """See :class:`raic.interfaces.IStorageProvider`."""

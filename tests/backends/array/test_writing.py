@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.array.settings import ArraySettings
+from raic.backends.faults import Gate
 from raic.errors import (
     AccessDenied,
     IndexBusy,
+    IndexStopped,
     KeyTaken,
     NoSpace,
     ObjectNotFound,
@@ -262,6 +265,75 @@ class TestPutting(WritingCase):
         self.assertEqual(
             self.successResultOf(self.rig.array.put_object(f"{KEY}5", DATA)).missing, ()
         )
+
+    def fail_while_deletions_hang(self) -> list[Gate]:
+        """A write that fails; what it left is being deleted."""
+        for name in ("aws", "ovh"):
+            self.rig.plans[name].fail("put_object")
+        gates = [self.rig.plans[name].hang("delete_objects") for name in ("b2", "attic")]
+        self.failureResultOf(self.put(), ProviderUnreachable)
+        return gates
+
+    def test_what_is_not_deleted_by_the_stop_is_garbage(self) -> None:
+        gates = self.fail_while_deletions_hang()
+        self.assertEqual(self.rig.ledger.garbage, {})
+        self.successResultOf(self.rig.array.stop())
+        self.assertEqual(len(self.rig.ledger.garbage), 2)
+        for gate in gates:
+            gate.release()
+
+    def test_the_stop_waits_until_leftovers_are_noted(self) -> None:
+        self.fail_while_deletions_hang()
+        noting: Deferred[None] = Deferred()
+        self.patch(self.rig.ledger, "release", lambda _: noting)
+        stopping = self.rig.array.stop()
+        self.assertNoResult(stopping)
+        noting.callback(None)
+        self.successResultOf(stopping)
+
+    def test_what_a_write_leaves_while_members_stop_is_garbage(self) -> None:
+        for name in ("aws", "ovh"):
+            self.rig.plans[name].fail("put_object")
+        slow = self.rig.plans["b2"].hang("put_object")
+        failing = self.put()
+        self.rig.clock.advance(6)
+        self.failureResultOf(failing)
+        member = self.rig.members[2].provider
+        stop = member.stop
+
+        def stop_late() -> Deferred[None]:
+            slow.release()
+            return stop()
+
+        self.patch(member, "stop", stop_late)
+        noting: Deferred[None] = Deferred()
+        self.patch(self.rig.ledger, "release", lambda _: noting)
+        stopping = self.rig.array.stop()
+        self.assertNoResult(stopping)
+        noting.callback(None)
+        self.successResultOf(stopping)
+
+    def test_what_arrives_when_all_is_closed_is_not_complained_about(self) -> None:
+        for name in ("aws", "ovh"):
+            self.rig.plans[name].fail("put_object")
+        slow = self.rig.plans["b2"].hang("put_object")
+        failing = self.put()
+        self.rig.clock.advance(6)
+        self.failureResultOf(failing)
+        self.successResultOf(self.rig.array.stop())
+        self.patch(self.rig.ledger, "release", lambda _: fail(IndexStopped("closed")))
+        self.patch(self.rig.members[2].provider, "delete_objects", self.fail)
+        with capturedLogs() as events:
+            slow.release()
+        self.assertEqual(events, [])
+
+    def test_an_array_that_was_stopped_and_started_deletes_again(self) -> None:
+        self.successResultOf(self.rig.array.stop())
+        self.successResultOf(self.rig.array.start())
+        for name in ("aws", "ovh"):
+            self.rig.plans[name].fail("put_object")
+        self.failureResultOf(self.put(), ProviderUnreachable)
+        self.assertEqual((self.holders(), self.rig.ledger.garbage), ([], {}))
 
     def test_what_cannot_be_deleted_after_a_failure_is_hidden_and_garbage(self) -> None:
         for name in ("b2", "attic"):
