@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
@@ -341,15 +341,6 @@ class TestClearing(ProviderCase):
         self.successResultOf(rig.array.start())
         return rig
 
-    def said(self) -> list[str]:
-        """What was logged."""
-        return [str(formatEvent(event)) for event in self.events]
-
-    def setUp(self) -> None:
-        self.events: list[LogEvent] = []
-        globalLogPublisher.addObserver(self.events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
-
     def test_members_that_can_are_cleared(self) -> None:
         rig = self.begin_leaving()
         self.assertTrue(IInterruptedUploads.providedBy(rig.array))
@@ -364,26 +355,32 @@ class TestClearing(ProviderCase):
         self.successResultOf(rig.inner["ovh"].stop())
         self.failureResultOf(rig.array.clear_interrupted_uploads(""), StorageUnusable)
 
+    def begin_late(self) -> Rig:
+        """Without ``ovh``, which starts after a second; the others are cleared."""
+        rig = self.rig_leaving()
+        rig.plans["ovh"].fail("start", times=1)
+        self.successResultOf(rig.array.start())
+        with capturedLogs() as events:
+            self.assertEqual(self.successResultOf(rig.array.clear_interrupted_uploads("")), 2)
+        self.assertEqual(events, [])
+        self.assertFalse(hasattr(rig.inner["ovh"], "cleared"))
+        return rig
 
     def test_one_that_has_not_started_is_cleared_when_it_has(self) -> None:
-        rig = self.rig_leaving()
-        rig.plans["ovh"].fail("start", times=1)
-        self.successResultOf(rig.array.start())
-        self.assertEqual(self.successResultOf(rig.array.clear_interrupted_uploads("")), 2)
-        self.assertNotIn("were not cleared", str(self.said()))
-        self.assertFalse(hasattr(rig.inner["ovh"], "cleared"))
-        rig.clock.advance(1)
+        rig = self.begin_late()
+        with capturedLogs() as events:
+            rig.clock.advance(1)
         self.assertEqual(rig.inner["ovh"].cleared, "")
-        self.assertIn("clouds: 2 interrupted uploads on ovh were discarded", self.said())
+        said = [formatEvent(event) for event in events]
+        self.assertIn("clouds: 2 interrupted uploads on ovh were discarded", said)
 
     def test_what_cannot_be_cleared_after_a_late_start_is_told(self) -> None:
-        rig = self.rig_leaving()
-        rig.plans["ovh"].fail("start", times=1)
-        self.successResultOf(rig.array.start())
-        self.successResultOf(rig.array.clear_interrupted_uploads(""))
+        rig = self.begin_late()
         rig.inner["ovh"].clear_interrupted_uploads = lambda _: fail(RuntimeError("broken"))
-        rig.clock.advance(1)
-        self.assertIn("interrupted uploads on ovh were not cleared", str(self.said()))
+        with capturedLogs() as events:
+            rig.clock.advance(1)
+        said = " ".join(formatEvent(event) for event in events)
+        self.assertIn("clouds: interrupted uploads on ovh were not cleared", said)
 
     def test_one_that_never_started_is_not_cleared_after_the_stop(self) -> None:
         rig = self.rig_leaving()
