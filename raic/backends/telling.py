@@ -52,7 +52,7 @@ class TellingProvider(BlockingProvider):
 
     def service_time(self) -> Deferred[float | None]:
         """See :class:`raic.interfaces.IServiceClock`."""
-        return self._run("service_time", self._telling.service_date).addCallback(_seconds)
+        return self._run("service_time", self._telling.service_date).addCallback(seconds_of)
 
     def list_some(self, prefix: str, token: str | None, limit: int) -> Deferred[ObjectPage]:
         """See :class:`raic.interfaces.IShortPages`."""
@@ -63,7 +63,8 @@ class TellingProvider(BlockingProvider):
         return {}
 
 
-def _seconds(date: str | None) -> float | None:
+def seconds_of(date: str | None) -> float | None:
+    """The time that a ``Date`` tells; None if it tells none."""
     try:
         return None if date is None else parsedate_to_datetime(date).timestamp()
     except ValueError:

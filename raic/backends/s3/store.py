@@ -21,10 +21,14 @@ from raic.backends.s3.body import checked_body
 from raic.backends.s3.client import ambient_credentials, make_client
 from raic.backends.s3.errors import code_of, is_refusal, refused, status_of, translated
 from raic.backends.s3.settings import S3Credentials, S3Settings
+from raic.backends.telling import seconds_of
 from raic.errors import KeyTaken, ProviderError, ProviderTimedOut, StorageUnusable
 from raic.values import ListedObject, ObjectPage, Space
 
 PROBES = "probe/"
+PROBE_SECONDS = 600.0
+"""What another start tries the service with just now is younger."""
+
 PAGE_OBJECTS = 1000
 DELETED_AT_ONCE = 1000
 COMPARED_AT_ONCE = 1024 * 1024
@@ -67,7 +71,7 @@ class S3Store:
         self._client = make_client(self._settings, credentials)
         self._used = credentials or ambient_credentials()
         # What a start that broke off left goes with this one's.
-        left = [found.key for found in self.list_page(PROBES, None).objects]
+        left = self._old_probes()
         key, data = f"{PROBES}{uuid4().hex}", uuid4().bytes
         self.put("start", key, data)
         try:
@@ -80,6 +84,17 @@ class S3Store:
             raise refused(self._name, self._settings, "start", "DeleteObjects", code)
         if not whole:
             raise StorageUnusable(self._name, "start", "a new object could not be read back")
+
+    def _old_probes(self) -> list[str]:
+        answer = self._list(PROBES, None, PAGE_OBJECTS)
+        now = seconds_of(_date_of(answer))
+        latest = (self._patience.now() if now is None else now) - PROBE_SECONDS
+        skip = len(self._settings.prefix)
+        return [
+            line["Key"][skip:]
+            for line in answer.get("Contents", ())
+            if "LastModified" in line and line["LastModified"].timestamp() < latest
+        ]
 
     def close(self) -> None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
@@ -218,12 +233,7 @@ class S3Store:
 
     def list_page(self, prefix: str, token: str | None, limit: int | None = None) -> ObjectPage:
         """See :class:`raic.backends.telling.TellingStore`."""
-        after = {} if token is None else {"StartAfter": self._full(token)}
-        answer = self._call(
-            "list_objects_v2", Prefix=self._full(prefix), MaxKeys=limit or PAGE_OBJECTS, **after
-        )
-        if "Name" not in answer:
-            raise self._not_s3("list_objects")
+        answer = self._list(prefix, token, limit or PAGE_OBJECTS)
         skip = len(self._settings.prefix)
         found = [
             ListedObject(line["Key"][skip:], line["Size"]) for line in answer.get("Contents", ())
@@ -237,6 +247,13 @@ class S3Store:
             raise StorageUnusable(self._name, "list_objects", detail, remedy)
         next_token = keys[-1] if answer.get("IsTruncated") and found else None
         return ObjectPage(tuple(line for line in found if is_key(line.key)), next_token)
+
+    def _list(self, prefix: str, token: str | None, limit: int) -> dict[str, Any]:
+        after = {} if token is None else {"StartAfter": self._full(token)}
+        answer = self._call("list_objects_v2", Prefix=self._full(prefix), MaxKeys=limit, **after)
+        if "Name" not in answer:
+            raise self._not_s3("list_objects")
+        return answer
 
     def space(self) -> Space:
         """See :class:`raic.backends.blockingstore.BlockingStore`.
@@ -318,9 +335,7 @@ class S3Store:
 
     def service_date(self) -> str | None:
         """See :class:`raic.backends.telling.TellingStore`."""
-        answer = self._call("list_objects_v2", Prefix=self._full(PROBES), MaxKeys=1)
-        date: str | None = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return date
+        return _date_of(self._call("list_objects_v2", Prefix=self._full(PROBES), MaxKeys=1))
 
     def translated(self, operation: str, error: Exception) -> ProviderError | None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
@@ -360,6 +375,11 @@ class S3Store:
                 self._client = make_client(self._settings, credentials)
                 self._used = used
             return True
+
+
+def _date_of(answer: dict[str, Any]) -> str | None:
+    date: str | None = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return date
 
 
 def _combined(receipts: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
+from email.utils import formatdate
 from functools import partial
 from os import environ
 from typing import Any
@@ -203,18 +205,36 @@ class FailureTests(Scripted):
             self.assertIn("read back", str(refused))
             self.assertEqual(self.s3.objects, {})
 
-    @driven
-    async def test_a_start_clears_what_one_before_it_left(self) -> None:
+    async def start_after_one_that_broke_off(self, age: float, **headers: str) -> list[str]:
+        """Start when the service says that another start wrote something so many seconds ago.
+
+        :return: what is there afterwards.
+        """
         await self.provider.stop()
         self.s3.wrong = {"delete": [error(503, "SlowDown")]}
         await self.refused(self.provider.start(), ProviderBusy)
         (path,) = self.s3.objects
-        lines = f"<Contents><Key>{path.removeprefix('/container/')}</Key><Size>16</Size></Contents>"
-        inner = f"<Name>container</Name>{lines}"
-        listed = Answer(200, f"<ListBucketResult>{inner}</ListBucketResult>".encode())
-        self.s3.wrong = {"list": [listed]}
+        written = datetime.fromtimestamp(reactor.seconds() - age, timezone.utc)
+        inner = f"<Key>{path.removeprefix('/container/')}</Key><Size>16</Size>"
+        inner += f"<LastModified>{written:%Y-%m-%dT%H:%M:%S}.000Z</LastModified>"
+        inner = f"<Name>container</Name><Contents>{inner}</Contents>"
+        listed = f"<ListBucketResult>{inner}</ListBucketResult>".encode()
+        self.s3.wrong = {"list": [Answer(200, listed, headers)]}
         await self.provider.start()
-        self.assertEqual(self.s3.objects, {})
+        return list(self.s3.objects)
+
+    @driven
+    async def test_a_start_clears_what_one_before_it_left(self) -> None:
+        self.assertEqual(await self.start_after_one_that_broke_off(1000), [])
+
+    @driven
+    async def test_a_start_spares_what_another_one_may_need(self) -> None:
+        self.assertEqual(len(await self.start_after_one_that_broke_off(300)), 1)
+
+    @driven
+    async def test_the_service_says_how_old_that_is(self) -> None:
+        date = formatdate(reactor.seconds() + 1000, usegmt=True)
+        self.assertEqual(await self.start_after_one_that_broke_off(0, Date=date), [])
 
     @driven
     async def test_a_start_needs_to_delete_what_it_wrote(self) -> None:
