@@ -53,6 +53,8 @@ BUDGET = 45.0
 
 NOBODY_WAITS = 100.0
 
+_TROUBLES = st.sampled_from(sorted(set(KINDS) - {AWAY}))
+
 
 @define
 class Known:
@@ -170,11 +172,14 @@ class ArrayMachine(RuleBasedStateMachine):
 
     # Members
 
-    @rule(at=st.integers(0, 6), kind=st.sampled_from(sorted(set(KINDS) - {AWAY})))
-    def trouble(self, at: int, kind: str) -> None:
-        name = list(self.inner)[at % self.total]
-        self.kinds[name] = kind
-        self.troubled[name].set(Trouble(kind, lasting=True))
+    @rule(first=st.integers(0, 6), kinds=st.lists(_TROUBLES, min_size=1, max_size=3))
+    def trouble(self, first: int, kinds: list[str]) -> None:
+        """As many members as may be lost are in trouble, or fewer, or one more."""
+        spare = self.total - self.needed
+        for at, kind in enumerate(kinds[: spare + 1]):
+            name = list(self.inner)[(first + at) % self.total]
+            self.kinds[name] = kind
+            self.troubled[name].set(Trouble(kind, lasting=True))
 
     @rule(at=st.integers(0, 6))
     def heal(self, at: int) -> None:
@@ -186,6 +191,14 @@ class ArrayMachine(RuleBasedStateMachine):
     def heal_all(self) -> None:
         for at in range(self.total):
             self.heal(at)
+
+    @rule(key=keys, seconds=st.sampled_from((0.0, 1.0, 61.0)))
+    def recover_and_look(self, key: str, seconds: float) -> None:
+        """What landed late, or never, shows when all is well again."""
+        self.heal_all()
+        self.clock.advance(seconds)
+        self.list_all()
+        self.read(key, 0, 600)
 
     @rule(seconds=st.sampled_from((0.1, 2.0, 61.0, 400.0)))
     def wait(self, seconds: float) -> None:
@@ -215,6 +228,7 @@ class ArrayMachine(RuleBasedStateMachine):
         stored.committed = True
         assert (answer.key, answer.size) == (key, size)
         missing = {str(text) for text in answer.missing}
+        assert len(missing) <= self.total - self.happy, "too few have it"
         for number, (name, inner) in enumerate(self.inner.items()):
             fragment = str(FragmentKey(key, self.needed, BLOCK, size, number))
             if fragment not in missing and fragment not in self.troubled[name].forgotten:
@@ -354,7 +368,7 @@ class MachineCase(SynchronousTestCase):
     """``RAIC_MACHINE_EXAMPLES`` says how many."""
 
     def check(self, machine: type[ArrayMachine]) -> None:
-        examples = int(environ.get("RAIC_MACHINE_EXAMPLES", "60"))
+        examples = int(environ.get("RAIC_MACHINE_EXAMPLES", "100"))
         run_state_machine_as_test(
             machine,
             settings=settings(max_examples=examples, stateful_step_count=25, deadline=None),
