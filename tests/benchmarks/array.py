@@ -70,6 +70,7 @@ def _parsed(arguments: Sequence[str]) -> tuple[Options, str]:
     parser.add_argument("--mbit", type=float, default=100, help="of a line a second, each way")
     parser.add_argument("--directory", help="where folders are made; temporary by default")
     parser.add_argument("--fsync", action="store_true", help="in folders")
+    parser.add_argument("--moto", action="store_true", help="plays the services")
     given = parser.parse_args(arguments)
     options = Options(
         needed=given.needed,
@@ -81,6 +82,7 @@ def _parsed(arguments: Sequence[str]) -> tuple[Options, str]:
         delay=given.delay_ms / 1e3,
         directory=given.directory,
         fsync=given.fsync,
+        moto=given.moto,
     )
     return options, given.what
 

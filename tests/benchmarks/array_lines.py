@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from random import Random
 from statistics import median
@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import evolve
+from twisted.internet.defer import Deferred, gatherResults
 
 from raic.assembly.members import length_of
 from raic.backends.array.members import Member
@@ -21,8 +22,13 @@ from raic.backends.s3 import S3Credentials, S3Provider, S3Settings
 from raic.interfaces import IStorageProvider
 from tests.benchmarks.array_moves import ARRAY, Measured, Options, Share, make_array, timed
 from tests.benchmarks.s3_throughput import MIB
+from tests.services.lean_s3 import lean_s3_process
 from tests.services.lines import lines_process
 from tests.services.moto import S3Endpoint, moto_process
+
+CLOUDS = "clouds"
+"""The same members, each with an object of its own, as large as a fragment: what the services and
+this machine allow."""
 
 AHEAD = "array, ahead"
 
@@ -32,45 +38,59 @@ class Lines:
 
     def __init__(self, options: Options, endpoints: Sequence[S3Endpoint], reactor: Any) -> None:
         self._options = options
-        members = [_cloud(f"cloud-{n}", each, reactor) for n, each in enumerate(endpoints)]
-        self._array = make_array(options, members, reactor)
+        self._members = [_cloud(f"cloud-{n}", each, reactor) for n, each in enumerate(endpoints)]
+        self._array = make_array(options, self._members, reactor)
         observed = ObservationLayer(self._array, reactor, 60.0)
         self._observed: IStorageProvider = observed
         self._ahead = ReadCacheLayer(observed, CacheSettings(), length_of)
 
     async def measure(self) -> Measured:
         """Move shares up and down."""
-        options = self._options
         measured: Measured = defaultdict(lambda: defaultdict(list))
         await self._array.start()
         try:
-            await self._warm_up()
-            for _ in range(options.rounds):
-                await self._turn(measured)
+            # So that there are connections, and the lines are known.
+            await self._turn(self._options.total * 16 * MIB, defaultdict(lambda: defaultdict(list)))
+            for _ in range(self._options.rounds):
+                await self._turn(self._options.size, measured)
+                await self._read_in_pieces(measured)
         finally:
             await self._array.stop()
         return measured
 
-    async def _turn(self, measured: Measured) -> None:
-        options = self._options
-        share, short = Share(options.size), Share(options.read_size)
-        sample = await timed(options.size, share.upload(self._observed))
-        measured["up"][ARRAY].append(sample)
-        sample = await timed(options.size, share.download(self._observed))
-        measured["down"][ARRAY].append(sample)
-        await self._observed.delete_objects([share.key])
-        await short.upload(self._observed)
-        for name, provider in ((ARRAY, self._observed), (AHEAD, self._ahead)):
-            sample = await timed(options.read_size, short.read(provider))
-            measured["read"][name].append(sample)
-        await self._ahead.delete_objects([short.key])
+    async def _turn(self, size: int, measured: Measured) -> None:
+        """Once up and once down."""
+        share = Share(size)
+        alone = [Share(size // self._options.needed) for _ in self._members]
+        providers = [member.provider for member in self._members]
 
-    async def _warm_up(self) -> None:
-        """Have connections, and know the lines."""
-        share = Share(self._options.total * 16 * MIB)
-        await share.upload(self._observed)
-        await share.download(self._observed)
+        async def all_up(_: IStorageProvider) -> None:
+            await _together(map(Share.upload, alone, providers))
+
+        async def all_down(_: IStorageProvider) -> None:
+            await _together(map(Share.download, alone[: self._options.needed], providers))
+
+        for what, by_name in (
+            ("up", {CLOUDS: all_up, ARRAY: share.upload}),
+            ("down", {CLOUDS: all_down, ARRAY: share.download}),
+        ):
+            for name, move in by_name.items():
+                measured[what][name].append(await timed(size, move(self._observed)))
         await self._observed.delete_objects([share.key])
+        for each, provider in zip(alone, providers, strict=True):
+            await provider.delete_objects([each.key])
+
+    async def _read_in_pieces(self, measured: Measured) -> None:
+        size = self._options.read_size
+        share = Share(size)
+        await share.upload(self._observed)
+        for name, provider in ((ARRAY, self._observed), (AHEAD, self._ahead)):
+            measured["read"][name].append(await timed(size, share.read(provider)))
+        await self._ahead.delete_objects([share.key])
+
+
+async def _together(moves: Iterable[Coroutine[Any, Any, None]]) -> None:
+    await gatherResults(map(Deferred.fromCoroutine, moves))
 
 
 def _cloud(name: str, endpoint: S3Endpoint, reactor: Any) -> Member:
@@ -87,7 +107,8 @@ def _cloud(name: str, endpoint: S3Endpoint, reactor: Any) -> Member:
 @contextmanager
 def behind_lines(options: Options) -> Iterator[list[S3Endpoint]]:
     with ExitStack() as stack:
-        services = [stack.enter_context(moto_process()) for _ in range(options.total)]
+        process = moto_process if options.moto else lean_s3_process
+        services = [stack.enter_context(process()) for _ in range(options.total)]
         urls = [urlsplit(service.url) for service in services]
         targets = [(url.hostname or "", url.port or 0) for url in urls]
         ports = stack.enter_context(lines_process(targets, options.rate, options.delay))

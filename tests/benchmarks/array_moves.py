@@ -58,6 +58,7 @@ class Options:
     :ivar read_size: of the share that is read piece by piece.
     :ivar rate: of a line, in bytes a second each way.
     :ivar delay: of a line, in seconds each way.
+    :ivar moto: whether it plays the services, which costs more than what is measured.
     """
 
     needed: int = 2
@@ -69,6 +70,7 @@ class Options:
     delay: float = 0.040
     directory: str | None = None
     fsync: bool = False
+    moto: bool = False
 
 
 class Share:
