@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,3 +37,29 @@ def apart(deferred: Deferred[T]) -> Deferred[T]:
     waiting: Deferred[T] = Deferred()
     deferred.addCallbacks(waiting.callback, waiting.errback)
     return waiting
+
+
+class Shared(Generic[T]):
+    """A call that is made once for all who ask for it while it is under way."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Deferred[T]] = []
+
+    def ask(self, call: Callable[[], Deferred[T]]) -> Deferred[T]:
+        """Make the call unless it is under way.
+
+        :return: fires and fails as the call does; may be cancelled, which does not end the call.
+        """
+        waiting: Deferred[T] = Deferred()
+        self._waiting.append(waiting)
+        if len(self._waiting) == 1:
+            call().addBoth(self._ended)
+        return waiting
+
+    def _ended(self, outcome: T | Failure) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if isinstance(outcome, Failure):
+                each.errback(outcome)
+            else:
+                each.callback(outcome)

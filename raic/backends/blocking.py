@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, fail
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from zope.interface import implementer
 
@@ -29,7 +29,7 @@ from raic.backends.partupload import PartUpload
 from raic.backends.patience import Patience
 from raic.backends.streams import PieceStream
 from raic.backends.uplink import Uplink
-from raic.deferreds import async_to_deferred
+from raic.deferreds import Shared, async_to_deferred
 from raic.errors import ProviderError, StorageUnusable
 from raic.interfaces import (
     IInterruptedUploads,
@@ -77,6 +77,7 @@ class BlockingProvider:
         self._plan = plan
         self._workers: IWorkers | None = None
         self._started = False
+        self._starting: Shared[None] = Shared()
         self._busy = 0
         self._idle: Deferred[None] | None = None
         self._uploads: set[PartUpload] = set()
@@ -87,11 +88,14 @@ class BlockingProvider:
         """See :class:`raic.interfaces.IRequestCounts`; as far as the store counts them."""
         return self._requests.counts()
 
-    @async_to_deferred
-    async def start(self) -> None:
+    def start(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`."""
+        return succeed(None) if self._started else self._starting.ask(self._start)
+
+    @async_to_deferred
+    async def _start(self) -> None:
         if self._workers is not None:
-            return
+            raise StorageUnusable(self.name, "start", "the provider is just being stopped")
         workers = self._workers = self._make_workers()
         try:
             await self._run("start", self._store.open, stopping=True)

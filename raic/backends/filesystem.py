@@ -18,7 +18,7 @@ from raic.backends.fileupload import FileUpload
 from raic.backends.keys import check_key, check_range
 from raic.backends.openfiles import OpenFiles
 from raic.backends.streams import PieceStream
-from raic.deferreds import apart
+from raic.deferreds import Shared, apart
 from raic.errors import ProviderTimedOut, StorageUnusable
 from raic.interfaces import (
     IImmediateReads,
@@ -75,6 +75,7 @@ class FilesystemProvider:
         self._files = OpenFiles(self._store, OPEN_FILES)
         self._scratch = memoryview(bytearray(IMMEDIATE_BYTES))
         self._started = False
+        self._starting: Shared[None] = Shared()
         self._uploads: set[FileUpload] = set()
         self._busy = 0
         self._idle: Deferred[None] | None = None
@@ -83,13 +84,13 @@ class FilesystemProvider:
 
     def start(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        if self._started:
-            return succeed(None)
+        return succeed(None) if self._started else self._starting.ask(self._start)
 
+    def _start(self) -> Deferred[None]:
         def opened(_: None) -> None:
             self._started = True
 
-        return self._run("start", self._store.open, stopping=True).addCallback(opened)
+        return self._begin("start", self._store.open, stopping=True).addCallback(opened)
 
     def stop(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -392,6 +392,26 @@ class LifeTests(HeldCase):
     def test_a_second_start_does_nothing(self) -> None:
         self.successResultOf(self.provider.start())
         self.assertEqual(self.workers.held, [])
+
+    def test_starts_at_once_end_as_the_first_does(self) -> None:
+        self.successResultOf(self.provider.stop())
+        self.store.wrong["open"] = [Broken("cut off")]
+        for end in (self.failureResultOf, self.successResultOf):
+            starts = [self.provider.start() for _ in range(3)]
+            for start in starts:
+                self.assertNoResult(start)
+            starts[0].cancel()
+            self.failureResultOf(starts[0], CancelledError)
+            self.workers.run_all()
+            for start in starts[1:]:
+                end(start)
+
+    def test_what_is_being_stopped_cannot_be_started(self) -> None:
+        self.provider.get_space()
+        stopping = self.provider.stop()
+        self.failureResultOf(self.provider.start(), StorageUnusable)
+        self.workers.run_all()
+        self.successResultOf(stopping)
 
     def test_a_stop_overtakes_a_start(self) -> None:
         provider = BlockingProvider(NAME, self.store, self.make_workers, self.clock, PLAN)

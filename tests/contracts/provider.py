@@ -136,6 +136,15 @@ class ProviderContract(Driven):
         await self.assert_unusable(self.provider)
         await self.assert_unusable(self.make_provider())
 
+    @driven
+    async def test_a_second_start_waits_for_the_first(self) -> None:
+        await self.provider.stop()
+        self.provider = self.restarted(self.provider)
+        first = self.provider.start()
+        await self.provider.start()
+        await self.provider.put_object(KEY, TEN)
+        await first
+
     async def assert_unusable(self, provider: IStorageProvider) -> None:
         collector = Collector()
         for answer in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,7 +27,7 @@ from raic.backends.array.stragglers import Stragglers
 from raic.backends.array.target import Tools
 from raic.backends.array.writing import ArrayWriter
 from raic.backends.keys import check_key, check_range
-from raic.deferreds import async_to_deferred
+from raic.deferreds import Shared, async_to_deferred
 from raic.errors import ConfigurationError, ObjectNotFound, ProviderError, StorageUnusable
 from raic.fragmentkeys import MAX_NUMBER, MAX_OBJECT_KEY_CHARACTERS, escaped, parse_fragment_key
 from raic.interfaces import (
@@ -96,6 +96,7 @@ class ArrayProvider:
         self.calls = 0
         self._placement = Placement.initial(members)
         self._started = False
+        self._starting: Shared[None] = Shared()
         self._starter: Starter | None = None
         self._stragglers = Stragglers(name, ledger, clock, settings)
         self._leftovers = Leftovers(name, ledger, clock, settings.request_seconds)
@@ -210,13 +211,16 @@ class ArrayProvider:
 
     # As a provider
 
-    @async_to_deferred
-    async def start(self) -> None:
+    def start(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`.
 
         Fires when all members have started or failed to, or a little after ``needed`` have; those
         that did not are started again in the background.  May fail with an ``IndexFailure``.
         """
+        return succeed(None) if self._started else self._starting.ask(self._start)
+
+    @async_to_deferred
+    async def _start(self) -> None:
         rows = await self._ledger.get_placement()
         if rows:
             self._placement = self._placed(rows)
