@@ -11,7 +11,7 @@ from raic.backends.array.members import Member
 from raic.backends.array.upkeep.handling import Handler, trouble
 from raic.backends.array.upkeep.pacing import Backoff, sleep
 from raic.deferreds import async_to_deferred
-from raic.errors import IndexStopped, ObjectCorrupt, OutcomeUnknown, ProviderError
+from raic.errors import IndexStopped, ObjectCorrupt, ObjectNotFound, OutcomeUnknown, ProviderError
 from raic.fragmentkeys import FIRST_ATTEMPT, FragmentKey, new_attempt, parse_fragment_key
 from raic.values import ArrayEvent, FragmentState, Garbage
 
@@ -23,6 +23,7 @@ WIDTH = 2
 
 _IDLE_SECONDS = 2.0
 _MEMBER_SECONDS = (1.0, 10.0)
+_REFUSAL_SECONDS = (30.0, 900.0)
 _OBJECT_SECONDS = (5.0, 3600.0)
 _REMEMBERED = 10_000
 
@@ -63,6 +64,7 @@ class Repairer:
         self._array = handler.array
         self._ledger = handler.ledger
         self._members = Backoff(handler.clock, handler.random, *_MEMBER_SECONDS)
+        self._refusals = Backoff(handler.clock, handler.random, *_REFUSAL_SECONDS)
         self._objects = Backoff(handler.clock, handler.random, *_OBJECT_SECONDS)
         self._seen: dict[str, float] = {}
         self._busy: set[str] = set()
@@ -152,6 +154,7 @@ class Repairer:
         home = self._array.placement().home(key.number)
         return (
             self._members.is_ready(home.name)
+            and self._refusals.is_ready(home.name)
             and self._objects.is_ready(key.object_key)
             and not self._is_coming(text, home)
         )
@@ -219,13 +222,21 @@ class Repairer:
         else:
             await self._replace(key, home, state)
         self._members.succeeded(home.name)
+        self._refusals.succeeded(home.name)
         self.done += 1
 
-    async def _is_there(self, key: FragmentKey, home: Member) -> bool:
+    async def _is_there(self, key: FragmentKey, member: Member) -> bool:
+        """Whether a member has a fragment, every block of which is right.
+
+        Its ends alone would not do: it may have been noted because something between is altered.
+        """
         try:
-            return await self._handler.look(key, home)
-        except ObjectCorrupt:
+            if not await self._handler.look(key, member):
+                return False
+            await self._handler.verify(key, member)
+        except (ObjectCorrupt, ObjectNotFound):
             return False
+        return True
 
     async def _was_there(self, key: FragmentKey) -> bool:
         """Whether it is where it is being moved from."""
@@ -233,7 +244,7 @@ class Repairer:
         if also is None:
             return False
         try:
-            return await self._handler.look(key, also)
+            return await self._is_there(key, also)
         except ProviderError:
             return False
 
@@ -259,7 +270,7 @@ class Repairer:
     def _note_trouble(self, key: FragmentKey, error: ProviderError) -> None:
         found = trouble(error, self._array.name)
         if found.member is not None:
-            self._members.failed(found.member)
+            self._note_member(found.member, error)
             return
         self._objects.failed(key.object_key)
         if found.lasting and key.object_key not in self.lost and len(self.lost) < _REMEMBERED:
@@ -272,4 +283,16 @@ class Repairer:
                 object=key.object_key,
                 needed=key.needed,
                 error=error,
+            )
+
+    def _note_member(self, name: str, error: ProviderError) -> None:
+        if error.temporary or name in self._array.missing_members():
+            self._members.failed(name)
+        elif self._refusals.failed(name):
+            self._log.warn(
+                "{array}: {member} cannot be given the fragments that it lacks: {error}; {remedy}",
+                array=self._array.name,
+                member=name,
+                error=error,
+                remedy=error.remedy,
             )

@@ -132,13 +132,14 @@ class Scrub:
         """
         members = self._placement.where(number)
         attempt = state.attempts.get(number, FIRST_ATTEMPT)
-        here = [
+        pattern = found.pattern()
+        expected = None if pattern is None else pattern.sibling(number, attempt)
+        right = [
             (member, listed)
             for member in members
             for listed in found.of(member.name)
-            if (listed.key.number, listed.key.attempt) == (number, attempt)
+            if listed.key == expected and listed.size == fragment_size(listed.key)
         ]
-        right = [(m, each) for m, each in here if each.size == fragment_size(each.key)]
         if right:
             return await self._read(right)
         if any(self._walks[member.name].error is not None for member in members):
@@ -147,7 +148,7 @@ class Scrub:
         if number in state.missing:
             self._result.missing += 1
             return False
-        key = await self._expected(found, number, attempt)
+        key = expected or await self._expected(found.object_key, number)
         if key is None or await self._is_fine_after_all(key, members):
             return False
         if await self._adopted(found, key, members):
@@ -156,15 +157,12 @@ class Scrub:
         await self._ledger.note_missing([str(key)], "a scrub did not find it")
         return False
 
-    async def _expected(self, found: Found, number: int, attempt: str) -> FragmentKey | None:
-        for some in found.listed.values():
-            for listed in some:
-                return listed.key.sibling(number, attempt)
+    async def _expected(self, object_key: str, number: int) -> FragmentKey | None:
+        """The key of a fragment of an object that nobody lists."""
         try:
-            shape = await self._handler.shape(found.object_key)
+            return await self._handler.counting(object_key, number)
         except ProviderError:
-            return None  # there is nothing of it; its data is lost, or it was deleted meanwhile
-        return shape.key(found.object_key, number, attempt)
+            return None  # its data is lost, or it was deleted meanwhile
 
     async def _is_fine_after_all(self, key: FragmentKey, members: Sequence[Member]) -> bool:
         """The object may have been written after the member was listed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 
 from attrs import field, frozen
@@ -37,6 +37,13 @@ class Found:
     object_key: str
     is_referred: bool
     listed: dict[str, list[Listed]] = field(factory=dict)
+
+    def pattern(self) -> FragmentKey | None:
+        """A key like those of its fragments: of the length and code that most of them have."""
+        shapes: Counter[FragmentKey] = Counter()
+        for some in self.listed.values():
+            shapes.update(listed.key.sibling(0) for listed in some)
+        return max(shapes, key=shapes.__getitem__) if shapes else None
 
     def of(self, name: str) -> list[Listed]:
         """The fragments on a member."""

@@ -91,3 +91,27 @@ class KilledTests(MovingCase):
 
     def test_a_drain_goes_on(self) -> None:
         self.kill_each_time("drain", "ovh")
+
+    def test_a_repair_that_was_killed_leaves_nothing(self) -> None:
+        """Without a scrub, as after a stop on clouds, where intents are on disk."""
+        for last in range(1, 14):
+            for done in (False, True):
+                self.rig = rig = UpkeepRig()
+                self.successResultOf(rig.array.start())
+                self.write(*"ab")
+                text = sorted(rig.held("b2"))[1]
+                rig.forget("b2", text)
+                self.successResultOf(rig.ledger.note_missing([text], "gone"))
+                rig.boot(process := Process())
+                self.successResultOf(rig.array.start())
+                process._last, process._done = process.calls + last, done
+                maintenance = rig.upkeep()
+                maintenance.start()
+                rig.pump(1.0, 5)
+                rig.boot(Process())
+                self.boot()
+                for _ in range(12):
+                    rig.pump(20.0, 10)
+                    rig.collect()
+                self.assert_all_whole()
+                self.assertEqual(len(rig.fragments("b2")), 2, (last, done))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings, strategies
+from hypothesis import HealthCheck, Phase, settings, strategies
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
@@ -199,6 +199,7 @@ class MachineTests(SynchronousTestCase):
                 max_examples=EXAMPLES,
                 stateful_step_count=STEPS,
                 deadline=None,
+                phases=(Phase.explicit, Phase.reuse, Phase.generate),
                 suppress_health_check=list(HealthCheck),
             ),
         )

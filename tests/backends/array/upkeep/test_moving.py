@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from raic.backends.array.maintenance import IArrayMaintenance, Outcome, Progress
+from raic.backends.array.upkeep.clearing import Clearing
 from raic.backends.array.upkeep.service import ArrayMaintenance
 from raic.errors import ConfigurationError, OperationRefused, ProviderUnreachable, ServiceStopping
 from tests.backends.array.upkeep.rigs import UpkeepRig
@@ -149,6 +150,21 @@ class ReplacingTests(MovingCase):
             self.rig.collect()
         for name in self.rig.inner:
             self.assertEqual(self.rig.fragments(name), {}, name)
+
+    def test_what_the_new_member_has_lost_is_not_deleted_from_the_old_one(self) -> None:
+        self.write(*"abc")
+        array, home = self.rig.array, self.rig.make_member("new")
+        self.successResultOf(array.add_member(home))
+        self.successResultOf(array.place(array.placement().moving(2, home)))
+        first, second, third = sorted(self.rig.held("b2"))
+        objects = self.rig.inner["b2"]._objects
+        self.successResultOf(self.rig.inner["new"].put_object(first, objects[first]))
+        self.successResultOf(self.rig.inner["new"].put_object(second, objects[second][:-1]))
+        old = next(member for member in array.members() if member.name == "b2")
+        clearing = Clearing(self.rig.handler(), self.rig.unknown_keys, old, lambda _: None)
+        clearing_all = Deferred.fromCoroutine(clearing.of_moved(2, home))
+        self.assertFalse(self.successResultOf(clearing_all))
+        self.assertEqual(set(self.rig.held("b2")), {second, third})
 
     def test_a_new_member_that_fails_is_waited_for(self) -> None:
         self.write(*"abcdefghijklmnop")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.array.upkeep.repairing import Repairer
-from raic.errors import ObjectNotFound
+from raic.errors import NoSpace, ObjectNotFound
 from tests.backends.array.upkeep.rigs import UpkeepRig
 
 KEY = "shares/aa/one"
@@ -75,6 +75,17 @@ class RepairingTests(SynchronousTestCase):
         self.assert_whole()
         self.assertEqual(self.rig.ledger.garbage, {})
 
+    def test_a_fragment_that_is_altered_between_its_ends_is_replaced(self) -> None:
+        self.write()
+        (text,) = self.rig.held("aws")
+        altered = bytearray(self.rig.inner["aws"]._objects[text])
+        altered[500] ^= 1
+        self.rig.inner["aws"]._objects[text] = bytes(altered)
+        self.rig.ledger.note_missing([text], "altered")
+        self.repairer()
+        self.rig.pump()
+        self.assert_whole()
+
     def test_an_object_with_too_few_fragments_stays_noted(self) -> None:
         self.write()
         for name in ("aws", "ovh", "b2"):
@@ -116,6 +127,19 @@ class RepairingTests(SynchronousTestCase):
         self.assertLess(repairer.done, 6)
         self.rig.pump(0.5, 120)
         self.assertEqual(repairer.done, 10)
+
+    def test_a_member_that_is_full_is_left_alone_for_longer(self) -> None:
+        self.write()
+        (text,) = self.rig.held("b2")
+        self.rig.forget("b2", text)
+        self.rig.ledger.note_missing([text], "gone")
+        self.rig.plans["b2"].fail("put_object", NoSpace, times=None)
+        self.repairer()
+        self.rig.pump(1.0, 600)
+        self.assertLess(self.rig.plans["b2"].calls["put_object"], 20)
+        self.rig.heal("b2")
+        self.rig.pump(10.0, 200)
+        self.assert_whole()
 
     def test_large_fragments_are_streamed(self) -> None:
         self.rig = UpkeepRig(block_size=4096)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 
 from raic.backends.array.maintenance import Operation, Outcome, Progress
+from raic.backends.array.upkeep.verifying import fragment_size
 from raic.fragmentkeys import new_attempt, parse_fragment_key
 from raic.values import Garbage, ListedObject
 from tests.backends.array.upkeep.test_moving import MovingCase, ignore
@@ -57,6 +59,17 @@ class ScrubbingTests(MovingCase):
     def test_what_has_another_size_is_noted(self) -> None:
         text = self.text("aws", 3)
         self.rig.inner["aws"]._objects[text] += b"x"
+        self.assertEqual(self.scrub().missing, 1)
+        self.assertEqual(list(self.rig.ledger.repairs), [text])
+
+    def test_a_fragment_of_another_length_does_not_count(self) -> None:
+        text = self.text("aws", 3)
+        key = parse_fragment_key(text)
+        assert key is not None
+        self.rig.forget("aws", text)
+        other = evolve(key, length=key.length + 1)
+        data = b"x" * fragment_size(other)
+        self.successResultOf(self.rig.inner["aws"].put_object(str(other), data))
         self.assertEqual(self.scrub().missing, 1)
         self.assertEqual(list(self.rig.ledger.repairs), [text])
 
