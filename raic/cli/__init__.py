@@ -6,17 +6,20 @@ import click
 
 from raic import __version__
 from raic.assembly import prove_access
+from raic.cli.advisories import advisories
 from raic.cli.array import array
 from raic.cli.check import check
 from raic.cli.create_node import create_node
 from raic.cli.credentials import make_credentials_group
 from raic.cli.drill import drill
 from raic.cli.failing import RaicGroup
+from raic.cli.leases import leases
 from raic.cli.plan import plan
 from raic.cli.providers import providers
 from raic.cli.restore import restore
 from raic.cli.run import run
 from raic.cli.selftest import selftest
+from raic.cli.shares import shares
 
 
 @click.group(cls=RaicGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,13 +28,16 @@ def main() -> None:
     """A Tahoe-LAFS storage node whose shares live wherever you have storage."""
 
 
+main.add_command(advisories)
 main.add_command(array)
 main.add_command(check)
 main.add_command(create_node)
 main.add_command(make_credentials_group(prove_access))
+main.add_command(leases)
 main.add_command(plan)
 main.add_command(drill)
 main.add_command(providers)
 main.add_command(restore)
 main.add_command(run)
 main.add_command(selftest)
+main.add_command(shares)

@@ -90,13 +90,13 @@ class _Walk:
         text = self._key_start(start)
         if text < self.after[: len(text)]:
             return
-        bounds = _bounds(start)
-        (count,) = self.execute(self.kind.count, (*bounds, self.at_once + 1)).fetchone()
+        between = bounds(start)
+        (count,) = self.execute(self.kind.count, (*between, self.at_once + 1)).fetchone()
         if count > self.at_once and len(start) < _DEEPEST:
             for symbol in _SYMBOLS:
                 yield from self.below(start + symbol)
         elif count:
-            yield from self._sorted(bounds)
+            yield from self._sorted(between)
 
     def _sorted(self, bounds: tuple[bytes, bytes]) -> Iterator[str]:
         found = sorted(
@@ -121,8 +121,10 @@ class _Walk:
         return self.kind.prefix + rest
 
 
-def _bounds(start: str) -> tuple[bytes, bytes]:
-    """The first and the last storage index whose text begins with ``start``."""
+def bounds(start: str) -> tuple[bytes, bytes]:
+    """The first and the last storage index whose text begins with ``start``, of 25 symbols or
+    fewer.
+    """
     free = 128 - 5 * len(start)
     value = 0
     for symbol in start:
