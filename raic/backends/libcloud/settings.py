@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from attrs import frozen
 from libcloud.storage.base import StorageDriver
+from libcloud.storage.drivers.azure_blobs import (
+    AZURE_UPLOAD_CHUNK_SIZE,
+    AzureBlobsStorageDriver,
+)
 
 from raic.backends.blockingstore import PartPlan
 
@@ -62,13 +66,17 @@ class Abilities:
     """What a driver can do by itself; the rest is emulated.
 
     :ivar ranges: whether it reads a part of an object without the rest.
+    :ivar whole: up to how many bytes it could store in one request, and would take two.
     """
 
     driver: str
     ranges: bool
+    whole: int = 0
 
     @classmethod
     def of(cls, name: str, driver: type) -> Abilities:
         """Those of a driver."""
         found = getattr(driver, "download_object_range_as_stream", None)
-        return cls(name, found is not StorageDriver.download_object_range_as_stream)
+        ranges = found is not StorageDriver.download_object_range_as_stream
+        whole = AZURE_UPLOAD_CHUNK_SIZE if issubclass(driver, AzureBlobsStorageDriver) else 0
+        return cls(name, ranges, whole)

@@ -93,6 +93,7 @@ class LibcloudStore:
     def put(self, operation: str, key: str, data: bytes | bytearray) -> None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
         self._container.put(key, bytes(data))
+        self._remember(Located(key, len(data)))
 
     def begin_parts(self, key: str, size: int) -> LargeUpload:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
@@ -112,9 +113,11 @@ class LibcloudStore:
         # Not empty: some services do not like empty objects.
         self._container.put(upload.there.name, TILDE.encode())
         self._running.discard(upload.there.upload or "")
+        self._remember(upload.there)
 
     def discard_parts(self, upload: LargeUpload) -> None:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
+        self._known.pop(upload.there.key, None)
         self._container.delete(upload.there.name)
         for number in upload.sent:
             self._container.delete(upload.there.part(number))
@@ -166,11 +169,14 @@ class LibcloudStore:
             if known is None:
                 self._container.check()
                 raise ObjectNotFound(self._name, operation, f"no object {key}")
-            with self._lock:
-                self._known[key] = known
-                if len(self._known) > REMEMBERED:
-                    del self._known[next(iter(self._known))]
+            self._remember(known)
         return known
+
+    def _remember(self, there: Located) -> None:
+        with self._lock:
+            self._known[there.key] = there
+            if len(self._known) > REMEMBERED:
+                del self._known[next(iter(self._known))]
 
     def _found(self, key: str) -> Located | None:
         size = self._container.size(key)

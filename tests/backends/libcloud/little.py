@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from hashlib import md5
 from xml.sax.saxutils import escape
 
 from attrs import define, field
@@ -69,12 +71,23 @@ class LittleAzure:
         return Answer(201, headers=DATED)
 
     def _put(self, request: Request) -> Answer:
+        if "comp" not in request.query:
+            return self._put_whole(request)
         names = re.findall(r"<Uncommitted>([^<]*)</Uncommitted>", request.body.decode())
         blocks = self.blocks.pop(_path(request), {})
         if not set(names) <= set(blocks):
             return error(400, "InvalidBlockList")
         self.objects[_path(request)] = b"".join(blocks[name] for name in names)
         return Answer(201, headers=DATED)
+
+    def _put_whole(self, request: Request) -> Answer:
+        if request.headers.get("x-ms-blob-type") != "BlockBlob":
+            return error(400, "InvalidHeaderValue")
+        digest = b64encode(md5(request.body, usedforsecurity=False).digest()).decode()
+        if request.headers.get("content-md5", digest) != digest:
+            return error(400, "Md5Mismatch")
+        self.objects[_path(request)] = request.body
+        return Answer(201, headers={**DATED, "Content-MD5": digest})
 
     def _head(self, request: Request) -> Answer:
         data = self.objects.get(_path(request))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Awaitable, Mapping
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,13 @@ from raic.errors import (
     ProviderUnreachable,
     StorageUnusable,
 )
+from tests.backends.libcloud.little import LittleAzure, request_name
 from tests.contracts.driving import ReactorSuite, driven, reactor
 from tests.contracts.provider import pattern
 from tests.services.scripted_http import Answer, Request, ScriptedServer
 
 KEY = "shares/aa/one"
+MIB = 1024 * 1024
 PART_SIZE = 64 * 1024
 DATA = pattern(3 * PART_SIZE + 1)
 
@@ -240,7 +244,7 @@ class TypeTests(SynchronousTestCase):
 
     def test_a_driver_by_name(self) -> None:
         provider = self.made(driver="azure_blobs", container="c")
-        self.assertEqual(provider.abilities, Abilities("azure_blobs", ranges=True))
+        self.assertEqual(provider.abilities, Abilities("azure_blobs", ranges=True, whole=4 * MIB))
 
     def test_an_unknown_driver_is_refused(self) -> None:
         with self.assertRaises(ConfigurationError) as caught:
@@ -251,6 +255,58 @@ class TypeTests(SynchronousTestCase):
         for driver, path in (("local", {}), ("azure_blobs", {"path": "/x"})):
             with self.assertRaises(ConfigurationError):
                 self.made(driver=driver, container="c", **path)
+
+
+class RequestTests(ReactorSuite):
+    """What Azure is asked."""
+
+    def setUp(self) -> Deferred[None] | None:  # type: ignore[override]  # trial waits for it
+        self.azure = LittleAzure()
+        self.server = ScriptedServer(reactor, self.azure)
+        self.addCleanup(self.server.stop)
+        host, port = self.server.url.removeprefix("http://").split(":")
+        settings = LibcloudSettings("azure_blobs", "c", host=host, port=int(port), secure=False)
+        secrets = {"key": "account", "secret": "c2VjcmV0"}
+        self.provider = LibcloudProvider("azure", settings, lambda: secrets, reactor)
+        self.addCleanup(self.provider.stop)
+        return self.drive(self.start())
+
+    async def start(self) -> None:
+        await self.provider.start()
+
+    async def asked(self, awaited: Awaitable[object]) -> list[str]:
+        """What something took."""
+        self.server.requests.clear()
+        await awaited
+        return [request_name(request) for request in self.server.requests]
+
+    @driven
+    async def test_a_small_object_takes_one_and_none_to_find_it(self) -> None:
+        for size in (1, 4 * MIB):
+            key, data = f"a/{size}", pattern(size)
+            self.assertEqual(await self.asked(self.provider.put_object(key, data)), ["put"])
+            digest = b64encode(md5(data, usedforsecurity=False).digest()).decode()
+            self.assertEqual(self.server.requests[0].headers["content-md5"], digest)
+            self.assertEqual(await self.asked(self.provider.get_object(key, 0, 9)), ["get"])
+            self.assertEqual(await self.provider.get_object(key, 0, size), data)
+
+    @driven
+    async def test_others_are_put_together(self) -> None:
+        for size, blocks in ((0, 0), (4 * MIB + 1, 2)):
+            key, data = f"a/{size}", pattern(size)
+            asked = await self.asked(self.provider.put_object(key, data))
+            self.assertEqual(asked, [*["block"] * blocks, "put"])
+            self.assertTrue(self.azure.objects[f"/c/{key}"] == data)
+
+    @driven
+    async def test_a_large_object_is_found_at_once_by_who_stored_it(self) -> None:
+        upload = self.provider.open_upload(KEY, 9 * MIB)
+        await upload.write(bytes(9 * MIB))
+        await upload.finish()
+        self.assertEqual(await self.asked(self.provider.get_object(KEY, 0, 9)), ["get"])
+        await self.provider.delete_objects([KEY])
+        self.assertEqual(self.azure.objects, {})
+        await self.refused(self.provider.get_object(KEY, 0, 9), ObjectNotFound)
 
 
 class RotationTests(ReactorSuite):

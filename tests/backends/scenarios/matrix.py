@@ -246,19 +246,19 @@ class Matrix(World):
     async def test_status_404_on_a_present_key_for_a_while(self) -> None:
         for operation in READS:
             await self.store()
+            await self.restart()
             self.script.wrong = {self.look: [self.missing] * 2}
             await self.heals(operation)
-            await self.restart()
 
     @driven
     async def test_status_404_on_a_key_that_is_gone(self) -> None:
         for operation in READS:
             await self.store()
             self.objects().clear()
+            await self.restart()
             expected = Expected(ObjectNotFound, ObjectNotFound, "raic restore")
             await self.fails(operation, expected)
             self.assertEqual(self.script.asked.count(self.look), ATTEMPTS)
-            await self.restart()
 
     @driven
     async def test_full_quota(self) -> None:
