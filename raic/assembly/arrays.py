@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
 from raic.assembly.lateledger import LateLedger
-from raic.assembly.members import MemberStack, Reactor, length_of
+from raic.assembly.members import MemberStack, Reactor, length_of, make_member, no_secrets
 from raic.backends.array.code import Code
 from raic.backends.array.drill import DrillLayer
 from raic.backends.array.drillmeter import DrillMeter
@@ -17,10 +18,12 @@ from raic.backends.array.quorum import QuorumProvider
 from raic.backends.array.settings import ArraySettings as Behaviour
 from raic.backends.layers.observation import ObservationLayer
 from raic.backends.layers.readcache import ReadCacheLayer
+from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
-from raic.config.model import ArraySettings
+from raic.config.loading import load_config
+from raic.config.model import ArraySettings, Config
 from raic.errors import IdentityError
-from raic.interfaces import IStorageProvider
+from raic.interfaces import IStorageProvider, IWorkers
 
 _LOG_SECONDS = 60.0
 
@@ -45,17 +48,15 @@ class ArrayStack:
     observation: ObservationLayer
     drills: dict[str, DrillLayer]
     meter: DrillMeter
-    reactor: Reactor
-
-    def member(self, made: MemberStack) -> Member:
-        """A provider as a member of this array."""
-        return _member(made, self.drills, self.reactor)
+    make_member: Callable[[str], Member]
 
 
 def make_array(
+    config: Config,
     settings: ArraySettings,
     members: Sequence[MemberStack],
     identity: Identity,
+    workers: IWorkers,
     reactor: Reactor,
 ) -> ArrayStack:
     """Make an array of providers; nothing is started.
@@ -65,6 +66,11 @@ def make_array(
     ledger = LateLedger()
     drills: dict[str, DrillLayer] = {}
     ours = tuple(_member(member, drills, reactor) for member in members)
+
+    def make_another(name: str) -> Member:
+        made = _another(config, name, identity, workers, reactor)
+        return _member(made, drills, reactor)
+
     array = ArrayProvider(
         settings.name,
         ours,
@@ -75,6 +81,7 @@ def make_array(
         reactor,
         Behaviour(straggler_seconds=float(settings.straggler_seconds)),
         length_of=length_of,
+        make_member=make_another,
     )
     meter = DrillMeter(array, reactor)
     observation = ObservationLayer(meter, reactor, _LOG_SECONDS)
@@ -84,6 +91,18 @@ def make_array(
     claimed = [Member(member.settings.name, member.untagged) for member in members]
     claims = QuorumProvider(settings.name, claimed, settings.happy)
     return ArrayStack(provider, claims, ours, array, ledger, observation, drills, meter, reactor)
+
+
+def _another(
+    config: Config, name: str, identity: Identity, workers: IWorkers, reactor: Reactor
+) -> MemberStack:
+    now = load_config(config.node_directory)
+    settings = now.providers[name]
+    secrets = no_secrets
+    if settings.cloud is not None:
+        sources = standard_sources(config.node_directory, identity.server_id, os.environ)
+        secrets = Credentials([settings.cloud.wanted], sources.ordered, reactor).of(name)
+    return make_member(now, settings, identity, workers, secrets, reactor, None, cached=False)
 
 
 def _member(made: MemberStack, drills: dict[str, DrillLayer], reactor: Reactor) -> Member:

@@ -27,7 +27,7 @@ from raic.assembly.stack import (
     room_within,
 )
 from raic.assembly.taking_over import TakeOverNote
-from raic.assembly.upkeep import ArrayUpkeep, member_maker
+from raic.assembly.upkeep import ArrayUpkeep
 from raic.backends.layers.owned import OwnedLayer
 from raic.budget import MemoryBudget
 from raic.config.addresses import Addresses, write_addresses
@@ -292,8 +292,7 @@ class StorageNode:
         config, backend, array = self._config, self._config.backend, stack.array
         if array is None or not isinstance(backend, ArraySettings):
             return None
-        make = member_maker(config, self._identity, array, self._running_workers(), self._reactor)
-        return ArrayUpkeep(config, backend, array, provider, index, make, self._reactor)
+        return ArrayUpkeep(config, backend, array, provider, index, self._reactor)
 
     def _take_commands(self, store: _Store) -> None:
         if store.upkeep is None:

@@ -79,7 +79,7 @@ def make_stack(
         for settings in backend.members
     )
     if isinstance(backend, ArraySettings):
-        array = make_array(backend, members, identity, reactor)
+        array = make_array(config, backend, members, identity, workers, reactor)
         return ProviderStack(array.provider, array.claims, members, credentials, array)
     (only,) = members
     return ProviderStack(only.provider, only.untagged, members, credentials)

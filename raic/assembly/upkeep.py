@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from random import Random
 
@@ -13,39 +12,14 @@ from twisted.python.failure import Failure
 
 from raic.assembly.array_control import array_handlers
 from raic.assembly.arrays import ArrayStack
-from raic.assembly.members import Reactor, make_member, no_secrets
+from raic.assembly.members import Reactor
 from raic.backends.array.drilling import Drill
-from raic.backends.array.members import Member
 from raic.backends.array.upkeep.service import ArrayMaintenance
-from raic.config.credentials import Credentials, standard_sources
-from raic.config.identity import Identity
-from raic.config.loading import load_config
 from raic.config.model import ArraySettings, Config
 from raic.deferreds import async_to_deferred
-from raic.interfaces import IIndex, IStorageProvider, IWorkers
+from raic.interfaces import IIndex, IStorageProvider
 from raic.server.control import Handler
 from raic.shares.orphans import discard_orphans
-
-
-def member_maker(
-    config: Config, identity: Identity, array: ArrayStack, workers: IWorkers, reactor: Reactor
-) -> Callable[[str], Member]:
-    """What makes a member of a provider that ``raic.cfg`` has by now, though it had not at the
-    start of the node.
-    """
-
-    def make(name: str) -> Member:
-        now = load_config(config.node_directory)
-        settings = now.providers[name]
-        secrets = no_secrets
-        if settings.cloud is not None:
-            sources = standard_sources(config.node_directory, identity.server_id, os.environ)
-            credentials = Credentials([settings.cloud.wanted], sources.ordered, reactor)
-            secrets = credentials.of(name)
-        made = make_member(now, settings, identity, workers, secrets, reactor, None, cached=False)
-        return array.member(made)
-
-    return make
 
 
 class ArrayUpkeep:
@@ -63,7 +37,6 @@ class ArrayUpkeep:
         array: ArrayStack,
         provider: IStorageProvider,
         index: IIndex,
-        make: Callable[[str], Member],
         reactor: Reactor,
     ) -> None:
         self._config = config
@@ -72,7 +45,7 @@ class ArrayUpkeep:
             array.ledger,
             reactor,
             Random(),  # noqa: S311 - it spreads what is tried again
-            make,
+            array.make_member,
             settings.repair_rate,
             unknown_keys=index.unknown_keys,
             discard=partial(discard_orphans, provider, index, reactor),

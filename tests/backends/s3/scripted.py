@@ -51,7 +51,7 @@ class Scripted(ReactorSuite):
             "region": "us-east-1",
             "endpoint_url": self.server.url,
             "part_size": 5 * MIB,
-            "read_timeout": 0.5,
+            "read_timeout": 2.0,
         }
         return S3Settings("container", **{**known, **changed})
 

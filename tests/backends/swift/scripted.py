@@ -61,7 +61,7 @@ class Scripted(ReactorSuite):
             "project": "the-project",
             "region": "here",
             "part_size": 64 * 1024,
-            "read_timeout": 0.5,
+            "read_timeout": 2.0,
         }
         return SwiftSettings("container", **{**known, **self.options, **changed})
 
