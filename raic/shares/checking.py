@@ -52,7 +52,8 @@ class ShareChecker:
         :return: fires with what is wrong with the first that is not right, empty if all are.
             Fails with a ``ProviderError`` when one cannot be read just now.
         """
-        self._pins.pin(objects)
+        keys = frozenset(objects)
+        self._pins.pin(keys)
         try:
             for key, size in objects.items():
                 damage = await self._damage(key, size, pause)
@@ -60,7 +61,7 @@ class ShareChecker:
                     return damage
             return ""
         finally:
-            self._pins.unpin(objects)
+            self._pins.unpin(keys)
 
     async def _damage(self, key: str, size: int, pause: Pause) -> str:
         offset = 0

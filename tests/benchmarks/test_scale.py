@@ -1,0 +1,24 @@
+"""The benchmark of large indexes, in short."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+
+class Scale(SynchronousTestCase):
+    def test_a_small_index_is_measured_and_three_tenths_of_it_expire(self) -> None:
+        command = [sys.executable, "-m", "tests.benchmarks.scale"]
+        done = subprocess.run(
+            [*command, "--shares", "2000", "--samples", "50"],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+        result = json.loads(done.stdout)
+        self.assertEqual((result["shares"], result["expired"]), (2000, 600))
+        self.assertGreater(result["leases"], 3000)
+        self.assertGreater(result["expiring"], 0)
