@@ -133,6 +133,10 @@ class ArrayNode(RaicNode):
         found: Mapping[str, Any] = self._command("census", deep=deep)
         return found
 
+    def scrub(self) -> None:
+        """Have the array find what its providers have forgotten."""
+        self._command("scrub")
+
     def resident_bytes(self) -> int:
         """The memory that its process has."""
         status = Path(f"/proc/{self.pid()}/status").read_text()

@@ -1,16 +1,17 @@
 """Arrays over services of every kind, under load, with some of these in every kind of trouble.
 
-``RAIC_CAMPAIGN_SECONDS`` says how long all of it may take, ``RAIC_CAMPAIGN_SEED`` what happens.
+``RAIC_CAMPAIGN_SECONDS`` has everything happen, in random order, for about so long in all;
+``RAIC_CAMPAIGN_SEED`` says to whom and when.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import combinations
+from itertools import combinations, cycle
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -35,21 +36,19 @@ from tests.end_to_end.array_load import (
     write_on,
 )
 from tests.end_to_end.array_nodes import ArrayNode, five_places, three_places
-from tests.end_to_end.troubled import AWAY, FULL, HANGS, KINDS, REFUSES, SLOW
-from tests.end_to_end.troubled_node import OWNERSHIP_SECONDS
+from tests.end_to_end.troubled import AWAY, FORGETS, FULL, HANGS, KINDS, REFUSES, SLOW
+from tests.end_to_end.troubled_node import OWNERSHIP_SECONDS, SPACE_SECONDS
 from tests.services.moto import S3Endpoint, moto_process
 
-SECONDS = float(os.environ.get("RAIC_CAMPAIGN_SECONDS", "60"))
+SECONDS = float(os.environ.get("RAIC_CAMPAIGN_SECONDS", "0"))
 SEED = int(os.environ.get("RAIC_CAMPAIGN_SEED", "1"))
 READERS = WRITERS = 2
 CALM = "calm"
 
-REPAIRS = False
-"""Whether the node repairs in the background, so that all fragments are whole again soon."""
-
 MOST_RSS = 300 * 1024 * 1024
+ATTEMPTS = 3
 RECOVERY_SECONDS = 20.0
-SLOW_SHARE = 0.07
+REPAIR_SECONDS = 60.0
 LONGEST_SECONDS = 50.0
 """A client gives up after 60."""
 
@@ -74,7 +73,8 @@ class Row:
     scenario: Scenario
     tally: Tally
     recovered: float
-    census: dict[str, Any]
+    census: Mapping[str, Any]
+    repaired: float = 0.0
 
     def __str__(self) -> str:
         tally = self.tally
@@ -85,13 +85,13 @@ class Row:
             f" {failed.get(READS, 0) + failed.get(LEASES, 0):6} {failed.get(WRITES, 0):6}"
             f" {tally.early:5} {len(tally.wrong):5}"
             f" {1000 * tally.percentile(0.5):7.1f} {1000 * tally.percentile(0.99):7.1f}"
-            f" {self.recovered:5.1f} {self.census['missing']:7} {self.census['noted']:5}"
+            f" {self.recovered:5.1f} {self.census['missing']:7} {self.repaired:7.1f}"
         )
 
 
 HEAD = (
     f"  {'scenario':32} {'reads':>6} {'writes':>6} {'failed':>6} {'failed':>6} {'early':>5}"
-    f" {'wrong':>5} {'p50 ms':>7} {'p99 ms':>7} {'s':>5} {'missing':>7} {'noted':>5}"
+    f" {'wrong':>5} {'p50 ms':>7} {'p99 ms':>7} {'s':>5} {'missing':>7} {'whole s':>7}"
 )
 
 
@@ -130,17 +130,21 @@ class Campaign:
         self.one(Scenario(CALM), 1.0)
         self.begun_with = self.node.resident_bytes()
 
-    def one(self, scenario: Scenario, seconds: float) -> Row:
-        """Load for some time, then have all be well again, and look at everything."""
-        stop, written = Event(), [Written() for _ in range(WRITERS)]
+    def one(self, scenario: Scenario, seconds: float, *, alone: bool = False) -> Row:
+        """Load for some time, then have all be well again, and look at everything.
+
+        :param alone: whether there is but one reader, and one writer.
+        """
+        readers, writers = (1, 1) if alone else (READERS, WRITERS)
+        stop, written = Event(), [Written() for _ in range(writers)]
         bare = len(scenario.members) > self.happy - self.needed
-        workers = [self.worker(bare=bare) for _ in range(READERS + WRITERS)]
+        workers = [self.worker(bare=bare) for _ in range(readers + writers)]
         with ThreadPoolExecutor(len(workers)) as pool, ExitStack() as stack:
             self._trouble(scenario)
             stack.callback(stop.set)
-            loads = [pool.submit(read_on, each, self.base, stop) for each in workers[:READERS]]
-            writers = zip(workers[READERS:], written, strict=True)
-            loads += [pool.submit(write_on, each, its, stop) for each, its in writers]
+            loads = [pool.submit(read_on, each, self.base, stop) for each in workers[:readers]]
+            writing = zip(workers[readers:], written, strict=True)
+            loads += [pool.submit(write_on, each, its, stop) for each, its in writing]
             # How much is done in this time is the one thing here that depends on the clock.
             if scenario.kind == AWAY:
                 Event().wait(0.6 * seconds)
@@ -155,13 +159,25 @@ class Campaign:
         tally = Tally()
         for each in workers:
             tally.add(each.tally)
-        row = Row(scenario, tally, self._recover(), {})
+        row = Row(scenario, tally, self._recover(), self.node.census())
         self._verify(scenario, written)
-        row.census.update(self.node.census())
+        row.repaired = self._repair(scenario)
         self.highest = max(self.highest, self.node.resident_bytes())
         self.rows.append(row)
         self._judge(row)
         return row
+
+    def _repair(self, scenario: Scenario) -> float:
+        """Wait until all fragments are whole again; the seconds that took."""
+        begun = monotonic()
+        if scenario.kind == FORGETS:
+            self.node.scrub()
+        while (found := self.node.census())["missing"]:
+            if monotonic() - begun > REPAIR_SECONDS:
+                self._note(scenario, "not whole afterwards", [str(found)])
+                break
+            Event().wait(0.2)
+        return monotonic() - begun
 
     def _is_whole(self) -> bool:
         """Whether no fragment is missing, or soon will be no more."""
@@ -173,7 +189,7 @@ class Campaign:
 
     def _trouble(self, scenario: Scenario) -> None:
         for member in scenario.members:
-            self.node.set_trouble(member, scenario.kind, REPAIRS)
+            self.node.set_trouble(member, scenario.kind, True)
 
     def _heal(self, scenario: Scenario) -> None:
         for member in scenario.members:
@@ -183,6 +199,7 @@ class Campaign:
         """Wait until writes are served again; the seconds that took."""
         begun = monotonic()
         worker = self.worker()
+        Event().wait(2 * SPACE_SECONDS)  # what was full is full until that was asked again
         while not worker.write_share(10).acknowledged:
             if monotonic() - begun > RECOVERY_SECONDS:
                 self.problems.append(f"no writes afterwards: {worker.tally.failures(WRITES)}")
@@ -236,13 +253,13 @@ class Campaign:
         )
 
 
-def scenarios(names: Sequence[str], needed: int, random: Random, seconds: float) -> list[Scenario]:
+def scenarios(names: Sequence[str], needed: int, random: Random) -> list[Scenario]:
     """What happens to an array: everything if there is time, else each trouble once."""
     spare = len(names) - needed
-    groups = [group for size in range(1, spare + 1) for group in combinations(names, size)]
-    everything = [Scenario(kind, group) for kind in KINDS for group in groups]
-    if seconds >= len(everything):
-        return everything
+    if SECONDS:
+        groups = [group for size in range(1, spare + 1) for group in combinations(names, size)]
+        everything = [Scenario(kind, group) for kind in KINDS for group in groups]
+        return random.sample(everything, len(everything))
     sizes = [1 + at % spare for at in range(len(KINDS))]
     return [
         Scenario(kind, tuple(random.sample(list(names), size)))
@@ -284,32 +301,49 @@ class ArrayCampaign(SynchronousTestCase):
     def check(self, needed: int, total: int, happy: int) -> None:
         """Everything that can happen to an array does."""
         campaign = self.campaign(needed, total, happy)
-        seconds = SECONDS / 4
-        chosen = scenarios(campaign.node.names, needed, campaign.random, seconds)
-        for scenario in chosen:
-            campaign.one(scenario, max(0.5, 0.6 * seconds / len(chosen)))
+        chosen = scenarios(campaign.node.names, needed, campaign.random)
+        if not SECONDS:
+            chosen = chosen[happy % 2 :: 2]  # the other ones happen to the other array of its size
+        until = monotonic() + SECONDS / 5
+        for scenario in cycle(chosen) if SECONDS else chosen:
+            campaign.one(scenario, 2.0 if SECONDS else 0.6)
+            if SECONDS and monotonic() > until:
+                break
         self.judge(campaign)
 
     def judge(self, campaign: Campaign) -> None:
-        """All went as it should."""
-        said = [line for line in campaign.node.log().read_text().splitlines() if " warn " in line]
+        """All went as it should, and every byte is where it should be."""
+        found = campaign.node.census(deep=True)
+        if found["missing"] or found["altered"]:
+            campaign.problems.append(f"not whole in the end: {found}")
+        said = [
+            line
+            for line in campaign.node.log().read_text().splitlines()
+            if " warn " in line or " error " in line
+        ]
         problems = "\n".join([*campaign.problems, *said[-30:]]) if campaign.problems else ""
         self.assertFalse(problems, problems)
         self.assertLess(campaign.highest - campaign.begun_with, MOST_RSS)
 
     def test_members_that_hang_for_long(self) -> None:
         campaign = self.campaign(2, 3, 2)
-        campaign.one(Scenario(HANGS, ("attic",)), 2.5 * OWNERSHIP_SECONDS)
-        campaign.one(Scenario(HANGS, ("swift",)), 2.5 * OWNERSHIP_SECONDS)
+        for name in campaign.node.names if SECONDS else ("attic",):
+            campaign.one(Scenario(HANGS, (name,)), 2.5 * OWNERSHIP_SECONDS)
         self.judge(campaign)
+
+    def pair(self, campaign: Campaign, name: str) -> tuple[float, float]:
+        """How long reads take, but for one in a hundred, when all is well and when one is slow."""
+        seconds = max(6.0, SECONDS / 20)
+        calm = campaign.one(Scenario(CALM), seconds, alone=True)
+        slow = campaign.one(Scenario(SLOW, (name,)), seconds, alone=True)
+        return calm.tally.percentile(0.99), slow.tally.percentile(0.99)
 
     def test_one_slow_member_slows_no_reader(self) -> None:
         campaign = self.campaign(2, 3, 2)
         for name in campaign.node.names:
-            calm = campaign.one(Scenario(CALM), SLOW_SHARE * SECONDS)
-            slow = campaign.one(Scenario(SLOW, (name,)), SLOW_SHARE * SECONDS)
-            allowed = 1.3 * calm.tally.percentile(0.99) + 0.050
-            self.assertLessEqual(slow.tally.percentile(0.99), allowed, name)
+            # What else the machine does now may slow down either of the two.
+            pairs = (self.pair(campaign, name) for _ in range(ATTEMPTS))
+            self.assertTrue(any(slow <= 1.3 * calm + 0.050 for calm, slow in pairs), name)
         self.judge(campaign)
 
     def test_two_of_three(self) -> None:

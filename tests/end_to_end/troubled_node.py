@@ -23,12 +23,16 @@ import raic.assembly.arrays
 import raic.assembly.attaching
 import raic.assembly.members
 import raic.assembly.stack
+import raic.assembly.upkeep
 import raic.backends.array.health
+import raic.server.space
 import raic.shares.ownership
 from raic.assembly.arrays import ArrayStack
 from raic.backends.array.code import Code
 from raic.backends.array.fetching import Blocks
 from raic.backends.array.fragment import HEADER_BYTES, FragmentTags
+from raic.backends.array.upkeep import repairing
+from raic.backends.array.upkeep.service import ArrayMaintenance
 from raic.backends.layers.circuit import CircuitSettings
 from raic.backends.layers.timeout import Timeouts
 from raic.backends.tags import TagMismatch
@@ -42,8 +46,11 @@ from raic.shares.listing import pages
 from tests.end_to_end.troubled import Trouble, TroubledProvider
 
 SOCKET = "troubles"
-OWNERSHIP_SECONDS = 6.0
+OWNERSHIP_SECONDS = 4.0
 """How often the claims on the prefix are read: after twice as long without, nothing is written."""
+
+SPACE_SECONDS = 0.4
+"""How often it is asked how much room there is."""
 
 _QUICK: Any = {
     "circuit": CircuitSettings(pause=0.2, longest_pause=0.5),
@@ -63,6 +70,7 @@ class Troubles:
         self._random = Random(seed)
         self._providers: dict[str, TroubledProvider] = {}
         self._stack: ArrayStack | None = None
+        self._maintenance: ArrayMaintenance | None = None
         self._key = b""
         self._listening = False
 
@@ -84,6 +92,19 @@ class Troubles:
     def set(self, member: str, kind: str, lasting: bool) -> None:
         """Give one provider a trouble."""
         self._providers[member].set(Trouble(kind, lasting))
+
+    def note_maintenance(self, *args: Any, **more: Any) -> ArrayMaintenance:
+        """Make what looks after the array, and remember it."""
+        self._maintenance = ArrayMaintenance(*args, **more)
+        return self._maintenance
+
+    @async_to_deferred
+    async def scrub(self) -> None:
+        """Have the array find what its providers have forgotten."""
+        assert self._maintenance is not None
+        await self._maintenance.scrub(False, lambda _: None)
+        for each in self._providers.values():
+            each.forgotten.clear()
 
     @async_to_deferred
     async def census(self, deep: bool) -> Mapping[str, Any]:
@@ -231,6 +252,14 @@ def run(folder: Path, seed: int) -> None:
         stack: {"make_member": quick_member, "make_array": noted_array},
         raic.backends.array.health: {"_FIRST_PROBE": 0.2, "_LAST_PROBE": 0.5},
         raic.shares.ownership: {"INTERVAL_SECONDS": OWNERSHIP_SECONDS},
+        repairing: {
+            "_IDLE_SECONDS": 0.1,
+            "_MEMBER_SECONDS": (0.1, 0.5),
+            "_REFUSAL_SECONDS": (0.1, 0.5),
+            "_OBJECT_SECONDS": (0.1, 0.5),
+        },
+        raic.assembly.upkeep: {"ArrayMaintenance": troubles.note_maintenance},
+        raic.server.space: {"REFRESH_SECONDS": SPACE_SECONDS},
     }
     for module, names in patches.items():
         for name, value in names.items():
