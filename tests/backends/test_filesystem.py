@@ -587,6 +587,15 @@ class ConcurrencyTests(FilesystemTestCase):
         self.assertIsNone(self.provider.read_now(KEY, 0, 10))
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
+    def test_starts_at_once_open_the_directory_once(self) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        self.successResultOf(self.provider.stop())
+        starts = [self.provider.start(), self.provider.start()]
+        self.workers.release()
+        for start in starts:
+            self.successResultOf(start)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
     def test_a_read_that_nobody_waits_for_keeps_no_file_but_the_one_it_opened(self) -> None:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(3):
