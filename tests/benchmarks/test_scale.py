@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parents[2]
 
 
 class Scale(SynchronousTestCase):
@@ -17,6 +20,7 @@ class Scale(SynchronousTestCase):
             check=True,
             capture_output=True,
             timeout=120,
+            cwd=ROOT,
         )
         result = json.loads(done.stdout)
         self.assertEqual((result["shares"], result["expired"]), (2000, 600))

@@ -22,6 +22,8 @@ from raic.server.space import REFRESH_SECONDS
 from raic.shares.buckets import Buckets
 from raic.values import (
     LEASE_SECONDS,
+    ExpiryBatch,
+    ExpiryRule,
     Lease,
     LeaseSecrets,
     ReadTestWriteResult,
@@ -100,6 +102,20 @@ class AllocationTests(ServiceTestCase):
         asked = self.service.allocate_buckets(INDEX_A, {1}, 10, SECRETS, b"upload")
         self.failureResultOf(asked, IndexFull)
         self.assertEqual(len(self.service.uploads), 0)
+
+    def test_shares_that_expire_before_their_lease_is_renewed_are_not_held(self) -> None:
+        self.store_share(INDEX_A, 0, b"x")
+        self.clock.advance(LEASE_SECONDS + 1)
+        real = self.index.renew_lease
+
+        def expired_before(storage_index: bytes, lease: Lease) -> Deferred[bool]:
+            now = int(self.clock.seconds())
+            self.successResultOf(self.index.expire(ExpiryRule(now), ExpiryBatch(1, now, now, 9)))
+            return real(storage_index, lease)
+
+        self.patch(self.index, "renew_lease", expired_before)
+        held, allocated = self.allocate(INDEX_A, {0}, 1)
+        self.assertEqual((held, allocated.keys()), (frozenset(), {0}))
 
     def test_without_memory_an_allocation_waits_briefly_and_then_declines(self) -> None:
         self.service._buckets = self.tight_buckets(1_500)
