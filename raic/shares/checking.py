@@ -77,7 +77,7 @@ class ShareChecker:
         except ObjectNotFound:
             return f"{key}: it is not there"
         except ObjectCorrupt as error:
-            return f"{key}: {error.detail}"
+            return error.detail if key in error.detail else f"{key}: {error.detail}"
         return ""
 
 
