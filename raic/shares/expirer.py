@@ -16,8 +16,10 @@ from raic.interfaces import IIndex
 from raic.shares.ages import GARBAGE_SECONDS
 from raic.values import ExpiryBatch, ExpiryPolicy, ExpiryRun
 
-BATCH_LEASES = 500
-"""How many leases one transaction looks at: it holds up other writes for some 20 ms."""
+BATCH_LEASES = 200
+"""How many leases one transaction looks at.  Each lies elsewhere in a large index, so a transaction
+changes some hundred pages and holds up other writes for tens of milliseconds.
+"""
 
 PAUSE_SECONDS = 0.1
 """How long others have the index to themselves between two transactions."""
