@@ -37,6 +37,7 @@ from raic.backends.layers.circuit import CircuitSettings
 from raic.backends.layers.timeout import Timeouts
 from raic.backends.tags import TagMismatch
 from raic.cli import main
+from raic.config.identity import Identity
 from raic.config.model import ProviderSettings
 from raic.deferreds import async_to_deferred
 from raic.errors import ObjectNotFound
@@ -237,10 +238,9 @@ def run(folder: Path, seed: int) -> None:
     def quick_member(config: Any, settings: ProviderSettings, *args: Any, **more: Any) -> Any:
         return make_member(config, _quick(settings), *args, **more)
 
-    def noted_array(settings: Any, made: Any, identity: Any, *args: Any) -> ArrayStack:
-        return troubles.note_array(
-            make_array(settings, made, identity, *args), identity.array_key or b""
-        )
+    def noted_array(*args: Any) -> ArrayStack:
+        (identity,) = (each for each in args if isinstance(each, Identity))
+        return troubles.note_array(make_array(*args), identity.array_key or b"")
 
     folder_layers = evolve(members.FOLDER_IN_ARRAY, **_QUICK)
     patches: Any = {
