@@ -6,12 +6,14 @@ import click
 
 from raic import __version__
 from raic.assembly import prove_access
+from raic.cli.adopt import adopt
 from raic.cli.advisories import advisories
 from raic.cli.array import array
 from raic.cli.check import check
 from raic.cli.create_node import create_node
 from raic.cli.credentials import make_credentials_group
 from raic.cli.drill import drill
+from raic.cli.export import export
 from raic.cli.failing import RaicGroup
 from raic.cli.leases import leases
 from raic.cli.plan import plan
@@ -28,6 +30,7 @@ def main() -> None:
     """A Tahoe-LAFS storage node whose shares live wherever you have storage."""
 
 
+main.add_command(adopt)
 main.add_command(advisories)
 main.add_command(array)
 main.add_command(check)
@@ -36,6 +39,7 @@ main.add_command(make_credentials_group(prove_access))
 main.add_command(leases)
 main.add_command(plan)
 main.add_command(drill)
+main.add_command(export)
 main.add_command(providers)
 main.add_command(restore)
 main.add_command(run)

@@ -65,7 +65,7 @@ def create_node_directory(path: Path, new: NewNode, now: int) -> tuple[Config, I
     """
     _refuse_unprintable(new)
     config = parse_config(path, new.config_text())
-    _refuse_taken(path)
+    refuse_taken(path)
     aside = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def create_node_directory(path: Path, new: NewNode, now: int) -> tuple[Config, I
         aside.rename(path)
         sync_directory(path.parent)
     except OSError as error:
-        raise _cannot_make(path, error) from error
+        raise cannot_make(path, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return config, load_identity(config.private)
@@ -97,7 +97,7 @@ def create_server_directory(config: Config, now: int) -> None:
         aside.rename(path)
         sync_directory(path.parent)
     except OSError as error:
-        raise _cannot_make(path, error) from error
+        raise cannot_make(path, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -129,7 +129,11 @@ def _refuse_unprintable(new: NewNode) -> None:
         )
 
 
-def _refuse_taken(path: Path) -> None:
+def refuse_taken(path: Path) -> None:
+    """Do nothing if a node directory can be made at ``path``.
+
+    :raises IdentityError: there is something already.
+    """
     if path.is_symlink() or path.exists():
         if path.is_dir() and not any(path.iterdir()):
             return
@@ -139,7 +143,8 @@ def _refuse_taken(path: Path) -> None:
         raise error
 
 
-def _cannot_make(path: Path, cause: OSError) -> IdentityError:
+def cannot_make(path: Path, cause: OSError) -> IdentityError:
+    """The error for a node directory that could not be made."""
     error = IdentityError(f"{path} cannot be made: {cause.strerror}")
     error.remedy = "name a directory whose parent exists and can be written to"
     return error

@@ -120,6 +120,15 @@ def new_array_key() -> str:
     return ARRAY_PREFIX + base32(os.urandom(KEY_BYTES))
 
 
+def signing_key_in(text: bytes) -> Ed25519PrivateKey:
+    """The key in what a ``node.privkey`` holds.
+
+    :raises IdentityError: there is none.
+    """
+    line = text.decode("ascii", "replace").strip()
+    return Ed25519PrivateKey.from_private_bytes(_parsed_key("node.privkey", line, SIGNING_PREFIX))
+
+
 def certificate_hash(certificate: Certificate) -> bytes:
     """The SHA-1 of the whole certificate.
 
@@ -186,13 +195,16 @@ def _certificate(path: Path, pem: bytes) -> Certificate:
 
 
 def _key(path: Path, prefix: str) -> bytes:
-    line = _line(path)
+    return _parsed_key(str(path), _line(path), prefix)
+
+
+def _parsed_key(name: str, line: str, prefix: str) -> bytes:
     try:
         key = unbase32(line.removeprefix(prefix))
     except ValueError:
         key = b""
     if not line.startswith(prefix) or len(key) != KEY_BYTES:
-        raise IdentityError(f"{path} is not {prefix!r} followed by 52 base32 characters")
+        raise IdentityError(f"{name} is not {prefix!r} followed by 52 base32 characters")
     return key
 
 

@@ -82,7 +82,7 @@ class SlotWriter:
         :return: False, and nothing was written, when that would change no byte.
         :raises ProviderError: or :class:`IndexFailure`; the slot is as it was.
         """
-        objects = _NewObjects(self._provider, self._index)
+        objects = NewObjects(self._provider, self._index)
         version = self._index.next_version()
         try:
             return await self._write(update, version, objects)
@@ -90,7 +90,7 @@ class SlotWriter:
             await objects.discard(int(self._clock.seconds()))
             raise
 
-    async def _write(self, update: Update, version: Version, objects: _NewObjects) -> bool:
+    async def _write(self, update: Update, version: Version, objects: NewObjects) -> bool:
         old = update.old
         area = b""
         if sum(outcome.length for outcome in update.outcomes.values()) > INLINE_BYTES:
@@ -136,7 +136,7 @@ class SlotWriter:
         version: Version,
         shares: Mapping[int, SlotShare],
         area: bytes,
-        objects: _NewObjects,
+        objects: NewObjects,
     ) -> None:
         now = int(self._clock.seconds())
         index, enabler = update.storage_index, update.enabler
@@ -180,7 +180,7 @@ def _header_leases(leases: tuple[Lease, ...], granted: Lease | None) -> list[Lea
     return [granted, *others[:HEADER_LEASES]]
 
 
-class _NewObjects:
+class NewObjects:
     """The objects that an update has written so far."""
 
     def __init__(self, provider: IStorageProvider, index: IIndex) -> None:
@@ -218,7 +218,7 @@ class _Chunking:
     """The shares of one update, in chunks."""
 
     def __init__(
-        self, readable: SlotObjects, objects: _NewObjects, update: Update, version: Version
+        self, readable: SlotObjects, objects: NewObjects, update: Update, version: Version
     ) -> None:
         self._readable = readable
         self._objects = objects

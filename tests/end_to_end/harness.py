@@ -139,6 +139,17 @@ class RaicNode(_Node):
         return run([installed("raic"), "restore", "--local", self.folder], 120.0)
 
 
+class AdoptedNode(RaicNode):
+    """A RAIC storage node that is there already, made of another.
+
+    :param port: of the node that it was made of.
+    """
+
+    def __init__(self, folder: Path, port: int) -> None:
+        _Node.__init__(self, folder)
+        self.port = port
+
+
 class TahoeStorageNode(_Node):
     """Tahoe's own storage node, to compare with."""
 

@@ -1,0 +1,1 @@
+"""Tahoe's share files: read to move in, written to move out."""
