@@ -90,7 +90,9 @@ def make_array(
         provider = ReadCacheLayer(observation, settings.cache, length_of)
     claimed = [Member(member.settings.name, member.untagged) for member in members]
     claims = QuorumProvider(settings.name, claimed, settings.happy)
-    return ArrayStack(provider, claims, ours, array, ledger, observation, drills, meter, reactor)
+    return ArrayStack(
+        provider, claims, ours, array, ledger, observation, drills, meter, make_another
+    )
 
 
 def _another(
