@@ -90,6 +90,22 @@ class IObjectUpload(Interface):
         """
 
 
+class IMadeUpload(Interface):
+    """An upload whose bytes can be made where they are written.
+
+    A layer around a provider need not provide it.
+    """
+
+    def write_made(
+        size: int, make: Callable[[], Sequence[bytes | bytearray | memoryview]]
+    ) -> Deferred[None]:
+        """As :meth:`IObjectUpload.write` of what ``make`` returns, all of it in a row.
+
+        :param size: how many bytes that is.
+        :param make: called at most once, as a rule in another thread; does not raise.
+        """
+
+
 class IStorageProvider(Interface):
     """A place for named byte strings that are written once, read, listed and deleted.
 

@@ -25,6 +25,7 @@ class Disk:
     read = staticmethod(os.pread)
     read_into = staticmethod(os.preadv)
     write = staticmethod(os.write)
+    write_pieces = staticmethod(os.writev)
     fsync = staticmethod(os.fsync)
     fstat = staticmethod(os.fstat)
     link = staticmethod(os.link)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
-from itertools import count
-from typing import Final
+from itertools import count, islice
+from typing import Final, TypeAlias
 
 from attrs import define
 
@@ -19,7 +20,10 @@ from raic.backends.places import NAME_CHARACTERS, OTHERS, Listing, place
 from raic.errors import KeyTaken, ObjectNotFound, OutcomeUnknown, StorageUnusable
 from raic.values import ListedObject, ObjectPage, Space, Stored
 
+Piece: TypeAlias = "bytes | bytearray | memoryview"
+
 PAGE_OBJECTS = 1000
+PIECES_AT_ONCE = 512  # half of what Linux takes
 COMPARE_BYTES = 1024 * 1024
 INCOMING = ",,incoming"
 """The folder of what is no object yet: names are "<process>.<number> <begin of the key>"."""
@@ -129,11 +133,19 @@ class FileStore:
         """An empty file, to be discarded in the end."""
         return self._create(*place(key))
 
-    def append(self, incoming: Incoming, data: bytes) -> None:
+    def append(self, incoming: Incoming, *pieces: Piece) -> None:
         """Write at the end."""
-        written = self._disk.write(incoming.fd, data)
-        while written < len(data):
-            written += self._disk.write(incoming.fd, memoryview(data)[written:])
+        left: deque[memoryview] = deque(memoryview(piece) for piece in pieces)
+        while left:
+            if len(left) == 1:
+                written = self._disk.write(incoming.fd, left[0])
+            else:
+                some = list(islice(left, PIECES_AT_ONCE))
+                written = self._disk.write_pieces(incoming.fd, some)
+            while left and written >= len(left[0]):
+                written -= len(left.popleft())
+            if written:
+                left[0] = left[0][written:]
 
     def publish(self, operation: str, incoming: Incoming) -> bool:
         """Give a file its key, durably.

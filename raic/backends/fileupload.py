@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from raic.backends.filestore import FileStore, Incoming
+from raic.backends.filestore import FileStore, Incoming, Piece
 from raic.deferreds import apart
 from raic.errors import StorageUnusable
-from raic.interfaces import IObjectUpload
+from raic.interfaces import IMadeUpload, IObjectUpload
 from raic.values import Stored
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class Run(Protocol):
         """:param stopping: whether the call may also be made while the provider stops."""
 
 
-@implementer(IObjectUpload)
+@implementer(IObjectUpload, IMadeUpload)
 class FileUpload:
     """Writes a file and gives it its key in the end.
 
@@ -62,12 +62,16 @@ class FileUpload:
 
     def write(self, data: bytes) -> Deferred[None]:
         """See :class:`raic.interfaces.IObjectUpload`."""
+        return self.write_made(len(data), lambda: (data,))
+
+    def write_made(self, size: int, make: Callable[[], Sequence[Piece]]) -> Deferred[None]:
+        """See :class:`raic.interfaces.IMadeUpload`."""
         if self._dead:
             return fail(self._over("write"))
-        self._written += len(data)
+        self._written += size
         if self._written > self._size:
             return succeed(None)  # finish will refuse
-        return apart(self._do("write", partial(self._append, data)))
+        return apart(self._do("write", partial(self._append, make)))
 
     def finish(self) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IObjectUpload`."""
@@ -129,11 +133,11 @@ class FileUpload:
 
     # In workers
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, make: Callable[[], Sequence[Piece]]) -> None:
         try:
             if self._incoming is None:
                 self._incoming = self._store.create(self._key)
-            self._store.append(self._incoming, data)
+            self._store.append(self._incoming, *make())
         except BaseException:
             self._close()
             raise

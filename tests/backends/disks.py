@@ -10,8 +10,8 @@ from typing import Any
 from raic.backends.disk import Disk
 
 CALLS = (
-    *("open", "close", "read", "read_into", "write", "fsync", "fstat", "link", "unlink"),
-    *("mkdir", "stat", "statvfs", "names"),
+    *("open", "close", "read", "read_into", "write", "write_pieces", "fsync", "fstat", "link"),
+    *("unlink", "mkdir", "stat", "statvfs", "names"),
 )
 
 
@@ -89,6 +89,8 @@ class ShortDisk(ScriptedDisk):
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "write":
             return super()._call(name, args[0], args[1][:1000])
+        if name == "write_pieces":
+            return super()._call("write", args[0], b"".join(args[1])[:1000])
         if name == "read":
             return super()._call(name, args[0], min(args[1], 1000), args[2])
         return super()._call(name, *args, **kwargs)

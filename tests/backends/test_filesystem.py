@@ -29,7 +29,7 @@ from raic.errors import (
     ProviderTimedOut,
     StorageUnusable,
 )
-from raic.interfaces import IWorkers
+from raic.interfaces import IMadeUpload, IWorkers
 from raic.values import Space
 from raic.workers import InlineWorkers
 from tests.backends.disks import DiskWithoutProc, OldDisk, ScriptedDisk, ShortDisk
@@ -192,6 +192,30 @@ class OddDiskTests(FilesystemTestCase):
 
     def test_reads_and_writes_that_do_less_than_was_asked_are_repeated(self) -> None:
         self.write_and_read(ShortDisk())
+
+    def test_pieces_that_are_made_in_the_worker_are_written_in_a_row(self) -> None:
+        self.assert_made(ScriptedDisk())
+        self.assertEqual(len(self.disk.called("write_pieces")), 2)  # 1,003 are too many for one
+
+    def test_pieces_of_which_the_disk_takes_only_some_are_written_in_a_row(self) -> None:
+        self.assert_made(ShortDisk())
+
+    def assert_made(self, disk: ScriptedDisk) -> None:
+        self.disk = disk
+        self.provider = self.make_provider(fsync=False)
+        self.start()
+        pieces: list[bytes | bytearray] = [
+            b"",
+            bytearray(b"a" * 700),
+            *(bytes([n % 251]) for n in range(1000)),
+            b"z" * 900,
+        ]
+        whole = b"".join(pieces)
+        upload = self.provider.open_upload(KEY, len(whole))
+        made = IMadeUpload(upload).write_made(len(whole), lambda: pieces)
+        self.successResultOf(made)
+        self.successResultOf(upload.finish())
+        self.assertEqual(self.successResultOf(self.provider.get_object(KEY, 0, 10_000)), whole)
 
     def test_files_that_cannot_be_linked_by_descriptor_get_names(self) -> None:
         self.write_and_read(DiskWithoutProc())

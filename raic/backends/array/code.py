@@ -68,6 +68,8 @@ class Code:
         if self.needed == 1:
             return data * len(numbers)
         coded = [number for number in numbers if number >= self.needed]
+        if not coded:
+            return [data[number] for number in numbers]
         made = dict(zip(coded, _encoder(self.needed).encode(data, coded), strict=True))
         return [data[number] if number < self.needed else made[number] for number in numbers]
 

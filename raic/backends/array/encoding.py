@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from attrs import frozen
 
-from raic.backends.array.code import Block, Code
+from raic.backends.array.code import HEADER_BYTES, Block, Code
 from raic.backends.array.fragment import FragmentTags
+from raic.backends.tags import TAG_BYTES
 from raic.fragmentkeys import FragmentKey
 
-Pieces = dict[int, bytes]
-"""What comes next in each fragment, by its number."""
+
+@frozen(eq=False)
+class Cut:
+    """Some stripes of an object; their bytes do not change any more.
+
+    :ivar first: the number of the first one.
+    :ivar size: how many bytes they add to each fragment.
+    """
+
+    first: int
+    stripes: list[Block]
+    size: int
 
 
 class FragmentEncoder:
@@ -26,47 +37,48 @@ class FragmentEncoder:
         self._taken = 0
         self._stripe = 0
 
-    def add(self, data: bytes, numbers: Collection[int]) -> Pieces:
-        """What the object's next bytes add to some of the fragments.
+    def add(self, data: bytes) -> Cut:
+        """The stripes that the object's next bytes complete; they may be parts of ``data``.
 
         :param data: no more than are left of the object.
-        :param numbers: the same ones as in earlier calls, or fewer.
         """
-        parts: dict[int, list[Block]] = {number: [] for number in numbers}
-        if self._taken == 0 and self._stripe == 0 and not self._carry:
-            self._begin(parts, data)
+        stripes: list[Block] = []
         view = memoryview(data)
+        size = self._code.stripe_size
         self._taken += len(data)
         if self._carry:
-            missing = self._code.stripe_size - len(self._carry)
+            missing = size - len(self._carry)
             self._carry += view[:missing]
             view = view[missing:]
-            self._flush(parts)
-        size = self._code.stripe_size
+            self._flush(stripes)
         while len(view) >= size:
-            self._encode(view[:size], parts)
+            stripes.append(view[:size])
             view = view[size:]
-        if len(view):
+        if len(view) or self._length == self._stripe == 0:  # an empty object has a stripe, too
             self._carry += view
-            self._flush(parts)
-        return {number: b"".join(some) for number, some in parts.items()}
+            self._flush(stripes)
+        return self._cut(stripes)
 
-    def _begin(self, parts: dict[int, list[Block]], data: bytes) -> None:
-        """Add the headers, as soon as there is something to go with them."""
-        if data or not self._length:
-            for number, some in parts.items():
-                some.append(self._tags[number].header())
-        if not self._length:
-            self._encode(b"", parts)
+    def make(self, number: int, cut: Cut) -> list[Block]:
+        """What stripes add to a fragment; may be called in any thread."""
+        tags = self._tags[number]
+        pieces: list[Block] = [tags.header()] if cut.stripes and not cut.first else []
+        for stripe, data in enumerate(cut.stripes, cut.first):
+            (block,) = self._code.encode(data, (number,))
+            pieces += (block, tags.tag(stripe, block))
+        return pieces
 
-    def _flush(self, parts: dict[int, list[Block]]) -> None:
-        """Encode the stripe that was kept, if it is complete."""
+    def _flush(self, stripes: list[Block]) -> None:
+        """Hand out the stripe that was kept, if it is complete."""
         if len(self._carry) == self._code.stripe_size or self._taken == self._length:
-            carry, self._carry = self._carry, bytearray()
-            self._encode(carry, parts)
+            stripes.append(self._carry)
+            self._carry = bytearray()
 
-    def _encode(self, stripe: Block, parts: dict[int, list[Block]]) -> None:
-        numbers = list(parts)
-        for number, block in zip(numbers, self._code.encode(stripe, numbers), strict=True):
-            parts[number] += (block, self._tags[number].tag(self._stripe, block))
-        self._stripe += 1
+    def _cut(self, stripes: list[Block]) -> Cut:
+        first = self._stripe
+        self._stripe += len(stripes)
+        if not stripes:
+            return Cut(first, stripes, 0)
+        blocks = sum(-(-len(stripe) // self._code.needed) for stripe in stripes)
+        header = 0 if first else HEADER_BYTES
+        return Cut(first, stripes, header + blocks + len(stripes) * TAG_BYTES)

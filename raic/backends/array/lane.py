@@ -8,9 +8,10 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
+from raic.backends.array.code import Block
 from raic.backends.array.unwritten import translated
 from raic.errors import OutcomeUnknown, ProviderError
-from raic.interfaces import IObjectUpload
+from raic.interfaces import IMadeUpload, IObjectUpload
 from raic.values import Stored
 
 MAX_WRITE_BYTES = 1024 * 1024
@@ -18,6 +19,10 @@ MAX_WRITE_BYTES = 1024 * 1024
 
 _GATHERED_BYTES = 256 * 1024
 """Pieces below this are joined: a copy costs less than a request."""
+
+
+Make = Callable[[], "list[Block]"]
+"""Makes some of a fragment's bytes."""
 
 
 class Lane:
@@ -42,7 +47,8 @@ class Lane:
         self._upload = upload
         self._room = room
         self._changed = changed
-        self._queue: deque[bytes] = deque()
+        self._making: IMadeUpload | None = IMadeUpload(upload, None)
+        self._queue: deque[tuple[int, Make]] = deque()
         self._busy = False
         self._pumping = False
         self._ending = False
@@ -53,11 +59,11 @@ class Lane:
         """Whether it may be given more."""
         return self.waiting_bytes <= self._room
 
-    def push(self, piece: bytes) -> None:
-        """Add bytes to the fragment."""
-        if piece and self.error is None:
-            self._queue.append(piece)
-            self.waiting_bytes += len(piece)
+    def push(self, size: int, make: Make) -> None:
+        """Add bytes to the fragment, which are made when they are wanted."""
+        if self.error is None:
+            self._queue.append((size, make))
+            self.waiting_bytes += size
             self._pump()
 
     def finish(self) -> None:
@@ -91,23 +97,32 @@ class Lane:
         try:
             while not self._busy and self.error is None and self._queue:
                 self._busy = True
-                piece = self._take()
-                writing = maybeDeferred(self._upload.write, piece)
-                writing.addCallbacks(self._written, self._failed, callbackArgs=(len(piece),))
+                size, makes = self._take()
+                writing = maybeDeferred(self._write, size, makes)
+                writing.addCallbacks(self._written, self._failed, callbackArgs=(size,))
         finally:
             self._pumping = False
         if self._ending and not self._busy and self.error is None:
             self._busy = self.finishing = True
             maybeDeferred(self._upload.finish).addCallbacks(self._finished, self._failed)
 
-    def _take(self) -> bytes:
-        """What goes into the next request."""
-        pieces = [self._queue.popleft()]
-        size = len(pieces[0])
+    def _take(self) -> tuple[int, list[Make]]:
+        """What goes into the next request: how many bytes, and what makes them."""
+        size, make = self._queue.popleft()
+        makes = [make]
         while self._queue and size < _GATHERED_BYTES:
-            pieces.append(self._queue.popleft())
-            size += len(pieces[-1])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            more, make = self._queue.popleft()
+            size += more
+            makes.append(make)
+        return size, makes
+
+    def _write(self, size: int, makes: list[Make]) -> Deferred[None]:
+        def made() -> list[Block]:
+            return [piece for make in makes for piece in make()]
+
+        if self._making is not None:
+            return self._making.write_made(size, made)
+        return self._upload.write(b"".join(made()))
 
     def _written(self, _: None, size: int) -> None:
         self._busy = False

@@ -105,9 +105,10 @@ class ArrayUpload:
             self._encoder = self._plan.encoder()
             for number in self._plan.homes:
                 self._open_lane(number)
-        live = [number for number, lane in self._lanes.items() if lane.error is None]
-        for number, piece in self._encoder.add(data, live).items():
-            self._lanes[number].push(piece)
+        cut = self._encoder.add(data)
+        if cut.stripes:
+            for number, lane in list(self._lanes.items()):
+                lane.push(cut.size, partial(self._encoder.make, number, cut))
 
     def _open_lane(self, number: int) -> None:
         home = self._plan.homes[number]

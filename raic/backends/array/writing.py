@@ -37,14 +37,16 @@ class ArrayWriter:
         if cleaning is not None:
             return cleaning.addCallback(lambda _: self.put_object(key, data))
         plan = WritePlan(self._tools, key, len(data))
-        pieces = plan.encoder().add(data, plan.homes.keys())
+        encoder = plan.encoder()
+        cut = encoder.add(data)
         waiting = plan.acknowledgement(lambda: None, plan.late)
         for number, home in plan.homes.items():
             refusal = plan.refusal(number, "put_object")
             if refusal is not None:
                 waiting.fail(number, refusal)
                 continue
-            putting = maybeDeferred(home.provider.put_object, plan.keys[number], pieces[number])
+            fragment = b"".join(encoder.make(number, cut))
+            putting = maybeDeferred(home.provider.put_object, plan.keys[number], fragment)
             putting.addCallbacks(
                 lambda _, number=number: waiting.succeed(number),
                 partial(_failed, plan, waiting, number),

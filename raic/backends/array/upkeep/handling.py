@@ -130,7 +130,7 @@ class Handler:
 
         @async_to_deferred
         async def take(data: bytes) -> None:
-            piece = encoder.add(data, [number])[number]
+            piece = b"".join(encoder.make(number, encoder.add(data)))
             if piece:
                 await sink.write(piece)
             await self._spend(len(data) + len(piece))
@@ -145,7 +145,7 @@ class Handler:
                 detail = f"{key.object_key}: {count} bytes instead of {key.length}"
                 raise StorageUnusable(self.array.name, "stream_object", detail)
             if not key.length:
-                await sink.write(encoder.add(b"", [number])[number])
+                await sink.write(b"".join(encoder.make(number, encoder.add(b""))))
             await sink.finish()
         except Exception:
             await sink.abort()
