@@ -50,7 +50,8 @@ class Lines:
         await self._array.start()
         try:
             # So that there are connections, and the lines are known.
-            await self._turn(self._options.total * 16 * MIB, defaultdict(lambda: defaultdict(list)))
+            size = min(self._options.size, self._options.total * 16 * MIB)
+            await self._turn(size, defaultdict(lambda: defaultdict(list)))
             for _ in range(self._options.rounds):
                 await self._turn(self._options.size, measured)
                 await self._read_in_pieces(measured)

@@ -109,7 +109,8 @@ def _xml(name: str, **values: str) -> str:
 def lean_s3_process() -> Iterator[S3Endpoint]:
     """A server in a process of its own; it ends with the context."""
     command = [sys.executable, "-m", "tests.services.lean_s3"]
-    with Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
+    root = __file__.rpartition("/tests/")[0]  # where tests/ is
+    with Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=root) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

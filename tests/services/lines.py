@@ -123,7 +123,8 @@ def lines_process(
     """
     wanted = [f"{host}:{port}" for host, port in targets]
     command = [sys.executable, "-m", "tests.services.lines", str(rate), str(delay), *wanted]
-    with Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
+    root = __file__.rpartition("/tests/")[0]  # where tests/ is
+    with Popen(command, stdin=PIPE, stdout=PIPE, text=True, cwd=root) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
