@@ -48,7 +48,9 @@ CALM = "calm"
 MOST_RSS = 300 * 1024 * 1024
 ATTEMPTS = 3
 RECOVERY_SECONDS = 20.0
-REPAIR_SECONDS = 60.0
+REPAIR_SECONDS = 90.0
+"""More than the minute for which a fragment that is still on its way is not repaired."""
+
 LONGEST_SECONDS = 50.0
 """A client gives up after 60."""
 
