@@ -12,8 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from raic.assembly.members import MemberStack, make_member
-from raic.assembly.stack import no_secrets
+from raic.assembly.members import MemberStack, make_member, no_secrets
 from raic.backends.tagging import TaggingProvider
 from raic.errors import CircuitOpen, ProviderTimedOut
 from raic.interfaces import ILocalListing, IWorkers
