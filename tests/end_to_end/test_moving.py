@@ -52,8 +52,18 @@ class MovingInAndOut(SynchronousTestCase):
         self.addCleanup(self.client.stop)
         self.client.start()
         self.storage = self.old.folder / "storage"
-        self.adopt = [installed("raic"), "adopt", self.old.folder, self.folder / "new"]
-        self.export = [installed("raic"), "export", self.folder / "new", self.folder / "out"]
+        self.adopt: list[str | Path] = [
+            installed("raic"),
+            "adopt",
+            self.old.folder,
+            self.folder / "new",
+        ]
+        self.export: list[str | Path] = [
+            installed("raic"),
+            "export",
+            self.folder / "new",
+            self.folder / "out",
+        ]
 
     def test_the_client_goes_on_as_if_nothing_had_happened(self) -> None:
         caps = self.fill()

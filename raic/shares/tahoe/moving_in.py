@@ -136,7 +136,8 @@ class MovingIn:
             else:
                 reader = BucketReader(share, self._provider, self._pins)
                 moved = await self._compare(source, reader, moved)
-            await self._index.load([(share, leases)], [])
+            if await self._lack(storage_index, leases):
+                await self._index.load([(share, leases)], [])
         return moved
 
     async def _copy_share(
@@ -195,7 +196,8 @@ class MovingIn:
         else:
             for source in same:
                 moved = await self._compare_with_slot(source, version, moved)
-        await self._index.load([], [(version, leases)])
+        if await self._lack(storage_index, leases):
+            await self._index.load([], [(version, leases)])
         return moved
 
     async def _copy_slot(
@@ -264,6 +266,14 @@ class MovingIn:
         finally:
             reader.close()
         return _settling(evolve(moved, there=moved.there + 1), source)
+
+    async def _lack(self, storage_index: bytes, leases: Sequence[Lease]) -> bool:
+        """Whether the index has fewer, or shorter ones: a commit for each share takes time."""
+        known = {one.renew_digest: one for one in await self._index.get_leases(storage_index)}
+        return any(
+            one.renew_digest not in known or known[one.renew_digest].expires < one.expires
+            for one in leases
+        )
 
     def _leases(self, sources: Sequence[Source]) -> tuple[Lease, ...]:
         """Their leases; one that nobody can renew for what has none."""

@@ -58,7 +58,7 @@ class AgainstTahoe(SynchronousTestCase):
 
     def test_what_tahoe_writes_is_read(self) -> None:
         random = Random(1)
-        items = []
+        items: list[dict[str, Any]] = []
         for number in range(120):
             kind = random.choice(["immutable", "mutable"])
             count = random.choice([0, 1, 2, 4, 5, 7])
