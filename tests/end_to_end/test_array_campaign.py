@@ -47,6 +47,8 @@ CALM = "calm"
 
 MOST_RSS = 300 * 1024 * 1024
 ATTEMPTS = 3
+ENOUGH_READS = 500
+LONGEST_LOAD = 30.0
 RECOVERY_SECONDS = 20.0
 REPAIR_SECONDS = 90.0
 """More than the minute for which a fragment that is still on its way is not repaired."""
@@ -135,7 +137,8 @@ class Campaign:
     def one(self, scenario: Scenario, seconds: float, *, alone: bool = False) -> Row:
         """Load for some time, then have all be well again, and look at everything.
 
-        :param alone: whether there is but one reader, and one writer.
+        :param alone: whether there is but one reader, and one writer; the load then goes on until
+            there were enough reads to tell what one in a hundred takes.
         """
         readers, writers = (1, 1) if alone else (READERS, WRITERS)
         stop, written = Event(), [Written() for _ in range(writers)]
@@ -154,6 +157,9 @@ class Campaign:
                 Event().wait(0.4 * seconds)
             else:
                 Event().wait(seconds)
+            until = monotonic() + LONGEST_LOAD
+            while alone and len(workers[0].tally.seconds) < ENOUGH_READS and monotonic() < until:
+                Event().wait(0.1)
             stop.set()
             self._heal(scenario)
             for load in loads:
@@ -335,7 +341,7 @@ class ArrayCampaign(SynchronousTestCase):
 
     def pair(self, campaign: Campaign, name: str) -> tuple[float, float]:
         """How long reads take, but for one in a hundred, when all is well and when one is slow."""
-        seconds = max(6.0, SECONDS / 20)
+        seconds = max(2.0, SECONDS / 20)
         calm = campaign.one(Scenario(CALM), seconds, alone=True)
         slow = campaign.one(Scenario(SLOW, (name,)), seconds, alone=True)
         return calm.tally.percentile(0.99), slow.tally.percentile(0.99)
