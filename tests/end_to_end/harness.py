@@ -143,11 +143,20 @@ class AdoptedNode(RaicNode):
     """A RAIC storage node that is there already, made of another.
 
     :param port: of the node that it was made of.
+    :param environment: variables to add.
     """
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(
+        self, folder: Path, port: int, environment: Mapping[str, str] | None = None
+    ) -> None:
         _Node.__init__(self, folder)
         self.port = port
+        self._environment = environment
+
+    def begin(self) -> None:
+        """Start it, and return at once."""
+        command = [installed("raic"), "run", self.folder]
+        self.program = Program(command, self.log(), self._environment)
 
 
 class TahoeStorageNode(_Node):

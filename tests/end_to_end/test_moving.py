@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from raic.shares.keys import encode_index
 from tests.end_to_end.harness import AdoptedNode, TahoeClient, TahoeStorageNode
 from tests.end_to_end.processes import Program, installed, run
 from tests.end_to_end.suite import check, content, get, overwrite, put
+from tests.services.moto import moto_endpoint
 
 COPIES = 600
 """How many files are added, so that there is time to kill what copies them."""
@@ -157,3 +158,37 @@ class MovingInAndOut(SynchronousTestCase):
         report = self.client.command("deep-check", "--verify", "--add-lease", "home:")
         self.assertIn(b"0 unhealthy", report)
         return after
+
+    def test_into_a_cloud(self) -> None:
+        endpoint = moto_endpoint()
+        where = self.folder / "where.cfg"
+        where.write_text(
+            "[storage]\nbackend = provider:cloud\n[provider:cloud]\ntype = s3\n"
+            f"container = {endpoint.make_container()}\nendpoint_url = {endpoint.url}\n"
+        )
+        secrets = {
+            "RAIC_CLOUD_ACCESS_KEY_ID": endpoint.access_key_id,
+            "RAIC_CLOUD_SECRET_ACCESS_KEY": endpoint.secret_access_key,
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+        }
+        self.go_on_with(["--config", where], secrets)
+
+    def test_into_an_array(self) -> None:
+        where = self.folder / "where.cfg"
+        members = (f"[provider:{name}]\ntype = filesystem\npath = {name}\n" for name in "abc")
+        array = "[array:three]\nproviders = a, b, c\nneeded = 2\nhappy = 3\n"
+        where.write_text("".join(members) + array)
+        self.go_on_with(["--config", where, "--backend", "array:three"], {})
+
+    def go_on_with(self, options: Sequence[str | Path], secrets: Mapping[str, str]) -> None:
+        """Move to another backend, without leaving anything behind, and let the client go on."""
+        caps = self.fill()
+        self.old.stop()
+        self.client.wait_until_disconnected()
+        run([*self.adopt, *options, "--move"], SECONDS, environment=secrets)
+        self.assertEqual(share_files(self.storage), [])
+        node = AdoptedNode(self.folder / "new", self.old.port, secrets)
+        self.addCleanup(node.stop)
+        node.start()
+        self.client.wait_until_connected()
+        self.read_and_change(caps)
