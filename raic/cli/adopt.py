@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ from raic.config.tahoe import TahoeNode, create_from_tahoe, raise_if_running, re
 from raic.errors import OperationRefused
 
 SHOWN_LEFT = 20
+
+_FURL = re.compile(r"\bpb://\S+")
+"""Knowing one is the right to use what it names."""
 
 
 @click.command()
@@ -110,11 +114,13 @@ def _reading() -> Iterator[None]:
 
 def _tell_plan(tahoe: TahoeNode, found: Adopted) -> None:
     click.echo("nothing is done; this would be:\n")
-    click.echo(tahoe.config_text)
+    click.echo(_FURL.sub("<redacted>", tahoe.config_text))
     for text in tahoe.dropped:
         click.echo(f"not taken over: {text}")
-    click.echo(f"{found.shares} immutable shares and {found.slot_shares} shares of {found.slots}")
-    click.echo(f"slots: {in_words(found.bytes)}, {found.leases} leases on them")
+    click.echo(
+        f"{found.shares} immutable shares and {found.slot_shares} shares of {found.slots} slots,"
+        f" together {in_words(found.bytes)}, with {found.leases} leases"
+    )
     click.echo(f"{found.advisories} advisories")
     _tell_left(found)
 

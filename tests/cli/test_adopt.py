@@ -121,6 +121,7 @@ class World:
         return found
 
 
+@pytest.mark.slow
 class Adopting(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
@@ -279,6 +280,19 @@ class IntoACloud(SynchronousTestCase):
         self.assertEqual(exported.returncode, 0, exported.stderr)
         found = world.exported(Path("out").absolute())
         self.assertEqual({path: data for path, (_, data) in found.items()}, world.data)
+
+
+class DryRuns(SynchronousTestCase):
+    def test_they_show_everything_but_furls_and_make_nothing(self) -> None:
+        world = World()
+        world.configure("[client]\nintroducer.furl = pb://abc@tcp:192.0.2.1:5/furl-secret\n")
+        world.fill()
+        done = invoke("adopt", world.old, world.new, "--dry-run")
+        self.assertEqual(done.exit_code, 0, done.stderr)
+        self.assertIn("introducer.furl = <redacted>\n", done.stdout)
+        self.assertNotIn("furl-secret", done.output)
+        self.assertIn("3 immutable shares and 4 shares of 2 slots", done.stdout)
+        self.assertFalse(world.new.exists())
 
 
 class Refusing(SynchronousTestCase):

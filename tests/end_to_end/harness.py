@@ -155,7 +155,7 @@ class AdoptedNode(RaicNode):
 
     def begin(self) -> None:
         """Start it, and return at once."""
-        command = [installed("raic"), "run", self.folder]
+        command = (installed("raic"), "run", self.folder)
         self.program = Program(command, self.log(), self._environment)
 
 
