@@ -104,7 +104,9 @@ def _another(
     if settings.cloud is not None:
         sources = standard_sources(config.node_directory, identity.server_id, os.environ)
         secrets = Credentials([settings.cloud.wanted], sources.ordered, reactor).of(name)
-    return make_member(now, settings, identity, workers, secrets, reactor, None, cached=False)
+    return make_member(
+        now, settings, identity, workers, secrets, reactor, None, cached=False, is_member=False
+    )
 
 
 def _member(made: MemberStack, drills: dict[str, DrillLayer], reactor: Reactor) -> Member:

@@ -77,10 +77,23 @@ class FolderLock:
 
 
 class HeldFolder(FilesystemProvider):
-    """A directory of shares that no other node uses while it is started."""
+    """A directory of shares that no other node uses while it is started.
 
-    def __init__(self, name: str, path: str, workers: IWorkers, *args: Any, **kwargs: Any) -> None:
+    :param used: whether it was used before: then it is not made anew, and an empty one is taken
+        for the place where a disk should be mounted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        workers: IWorkers,
+        *args: Any,
+        used: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name, path, workers, *args, **kwargs)
+        self._used = used
         self._folder = Path(path)
         self._locking = workers
         self._lock: FolderLock | None = None
@@ -88,7 +101,10 @@ class HeldFolder(FilesystemProvider):
     @async_to_deferred
     async def start(self) -> None:
         """See :class:`raic.interfaces.IStorageProvider`."""
+        if self._used and self._lock is None:
+            await self._locking.run(self._must_hold_something)
         await FilesystemProvider.start(self)
+        self._used = True
         if self._lock is None:
             try:
                 self._lock = await self._locking.run(partial(FolderLock, self.name, self._folder))
@@ -103,3 +119,21 @@ class HeldFolder(FilesystemProvider):
         lock, self._lock = self._lock, None
         if lock is not None:  # held until nothing is written any more
             lock.release()
+
+    def _must_hold_something(self) -> None:
+        """Raise ``StorageUnusable`` when there is nothing, where there was something before."""
+        try:
+            with os.scandir(self._folder) as found:
+                if next(found, None) is not None:
+                    return
+            what = f"{self._folder} is empty, though it was used before"
+        except FileNotFoundError:
+            what = f"{self._folder} is not there any more"
+        except OSError:
+            return  # which the start itself will tell better
+        raise StorageUnusable(
+            self.name,
+            "start",
+            what,
+            f"mount the disk; or, if what it held is lost: mkdir -p {self._folder}/shares",
+        )

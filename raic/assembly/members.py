@@ -69,6 +69,7 @@ def make_member(
     protect: Wrap | None,
     *,
     cached: bool,
+    is_member: bool = True,
 ) -> MemberStack:
     """Make a provider and its layers; nothing is started.
 
@@ -76,10 +77,12 @@ def make_member(
     :param protect: puts the tags around it, below the cache; None in an array, whose fragments
         have tags of their own.
     :param cached: whether it has the read cache that is configured; an array has one above all.
+    :param is_member: whether the node has used it ever since it has an index.
     :raises ConfigurationError: the settings of the provider do not go together.
     """
     if settings.cloud is None:
-        leaf: IStorageProvider = make_folder(config, settings, workers, reactor)
+        used = is_member and config.index_path.exists()
+        leaf: IStorageProvider = make_folder(config, settings, workers, reactor, used=used)
         if protect is not None:
             return MemberStack(settings, Layers(protect(leaf)), leaf, leaf)
         bounded = wrap_in_layers(leaf, FOLDER_IN_ARRAY, reactor, Random())  # noqa: S311 - unused
@@ -98,9 +101,17 @@ def make_member(
 
 
 def make_folder(
-    config: Config, settings: ProviderSettings, workers: IWorkers, reactor: Reactor
+    config: Config,
+    settings: ProviderSettings,
+    workers: IWorkers,
+    reactor: Reactor,
+    *,
+    used: bool = False,
 ) -> HeldFolder:
-    """A folder without any layers."""
+    """A folder without any layers.
+
+    :param used: whether there were objects in it before.
+    """
     return HeldFolder(
         settings.name,
         str(settings.path),
@@ -109,6 +120,7 @@ def make_folder(
         fsync=settings.fsync,
         reserved_space=config.storage.reserved_space,
         folders=usual_folders(),
+        used=used,
     )
 
 

@@ -124,7 +124,7 @@ def add(name: str, nodedir: Path, *, dry_run: bool, as_json: bool) -> None:
 @_dry_run
 @json_option
 def drain(name: str, nodedir: Path, *, yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Move all fragments of provider NAME to others, so that it can be given up."""
+    """Make do without provider NAME: each object has one fragment less from then on."""
     _Work(nodedir, "drain", name, as_json=as_json).run(dry_run=dry_run, ask=not yes)
 
 

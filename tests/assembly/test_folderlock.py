@@ -7,11 +7,13 @@ import fcntl
 import os
 from pathlib import Path
 
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from raic.assembly.folderlock import LOCK_NAME, FolderLock
+from raic.assembly.folderlock import LOCK_NAME, FolderLock, HeldFolder
 from raic.errors import StorageUnusable
+from raic.workers import InlineWorkers
 
 
 class Locking(SynchronousTestCase):
@@ -54,3 +56,36 @@ class Locking(SynchronousTestCase):
             self.lock()
             self.lock()
         self.assertIn("cannot be locked (No locks available)", formatEvent(events[0]))
+
+
+class Used(SynchronousTestCase):
+    """A folder that has been used is not made anew."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+
+    def held(self, *, used: bool) -> HeldFolder:
+        return HeldFolder("disk", str(self.folder), InlineWorkers(), Clock(), used=used)
+
+    def test_a_new_one_is_made(self) -> None:
+        folder = self.held(used=False)
+        self.successResultOf(folder.start())
+        self.successResultOf(folder.stop())
+        self.successResultOf(folder.start())
+        self.successResultOf(folder.stop())
+        again = self.held(used=True)
+        self.successResultOf(again.start())
+        self.successResultOf(again.stop())
+
+    def test_a_disk_that_is_not_mounted_is_not_taken_for_an_empty_one(self) -> None:
+        for make in (lambda: None, self.folder.mkdir):
+            make()
+            failure = self.failureResultOf(self.held(used=True).start(), StorageUnusable)
+            self.assertIn("mount the disk", failure.value.remedy)
+            self.assertFalse(self.folder.exists() and any(self.folder.iterdir()))
+
+    def test_what_the_remedy_says_makes_it_begin_anew(self) -> None:
+        (self.folder / "shares").mkdir(parents=True)
+        folder = self.held(used=True)
+        self.successResultOf(folder.start())
+        self.successResultOf(folder.stop())

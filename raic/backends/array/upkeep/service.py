@@ -230,7 +230,7 @@ class ArrayMaintenance:
             bytes=self._pace.bytes - before,
             missing=found.missing,
             altered=found.altered,
-            left=found.missing + found.altered + found.unresolved,
+            left=found.unresolved,
         )
         detail = [f"{name}: {error}" for name, error in sorted(found.errors.items())]
         if found.strays:
