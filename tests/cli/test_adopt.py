@@ -354,6 +354,6 @@ class Refusing(SynchronousTestCase):
 
     def test_an_export_over_the_shares_of_others(self) -> None:
         self.assertEqual(self.world.adopt().returncode, 0)
-        done = invoke("export", self.world.new, self.world.storage)
-        self.assertEqual(done.exit_code, 1)
+        done = raic("export", self.world.new, self.world.storage)
+        self.assertEqual(done.returncode, 1)
         self.assertIn("holds shares already", done.stderr)

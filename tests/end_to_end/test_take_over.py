@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 from time import monotonic
 
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
+from raic.server.controlplace import SOCKET_NAME
 from tests.end_to_end.cloud_nodes import SECONDS, QuickCloudNode
 from tests.end_to_end.processes import free_port
 from tests.services.moto import moto_endpoint
@@ -50,7 +51,12 @@ class TakeOver(SynchronousTestCase):
         for each in copy.folder.rglob("*"):
             if each.is_file():
                 each.unlink()
-        copytree(self.first.folder, copy.folder, dirs_exist_ok=True)
+        copytree(
+            self.first.folder,
+            copy.folder,
+            dirs_exist_ok=True,
+            ignore=ignore_patterns(SOCKET_NAME),
+        )
         (copy.folder / "raic.cfg").write_text(text)
         return copy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
@@ -231,6 +232,9 @@ class ArrayProvider:
             self.name, self._members, self._code.needed, self._clock, self._settings
         )
         await self._starter.start()
+        for member in self._members:
+            # What was thought of it while it could not be started says nothing of it now.
+            self._starter.when_it_stands(member.name, partial(self.health.forget, [member.name]))
         self._leftovers.start()
         self._started = True
 

@@ -12,9 +12,9 @@ from time import perf_counter
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.benchmarks.array_folders import PLAIN, TAGGED, folders_table
-from tests.benchmarks.array_lines import CLOUDS, lines_table
-from tests.benchmarks.array_moves import ARRAY, Options, Sample
+from tests.benchmarks.arrays_folders import PLAIN, TAGGED, folders_table
+from tests.benchmarks.arrays_lines import CLOUDS, lines_table
+from tests.benchmarks.arrays_moves import ARRAY, Options, Sample
 from tests.services.lines import lines_process
 
 
@@ -70,7 +70,7 @@ def _exchange(client: socket.socket, size: int) -> tuple[int, float]:
 @pytest.mark.service
 class SmallRunTests(SynchronousTestCase):
     def test_everything_is_measured(self) -> None:
-        command = [sys.executable, "-m", "tests.benchmarks.array"]
+        command = [sys.executable, "-m", "tests.benchmarks.arrays"]
         command += ["--mib=12", "--read-mib=2", "--rounds=1", "--delay-ms=5", "--mbit=200"]
         # A process of its own: it runs the reactor. Started at the root, where tests/ is.
         root = __file__.rpartition("/tests/")[0]

@@ -1,4 +1,4 @@
-"""Measures arrays: ``python -m tests.benchmarks.array``.
+"""Measures arrays: ``python -m tests.benchmarks.arrays``.
 
 ``lines``
    Each member is a server of S3 behind a line of its own, which delays and limits what passes.  Of
@@ -22,9 +22,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from tests.benchmarks.array_folders import folders_table, measure_folders
-from tests.benchmarks.array_lines import Lines, behind_lines, lines_table
-from tests.benchmarks.array_moves import Options
+from tests.benchmarks.arrays_folders import folders_table, measure_folders
+from tests.benchmarks.arrays_lines import Lines, behind_lines, lines_table
+from tests.benchmarks.arrays_moves import Options
 from tests.benchmarks.s3_throughput import MIB
 
 DEFAULT = Options()

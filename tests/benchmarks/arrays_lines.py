@@ -20,7 +20,7 @@ from raic.backends.layers.readcache import CacheSettings, ReadCacheLayer
 from raic.backends.layers.stack import LayerSettings, wrap_in_layers
 from raic.backends.s3 import S3Credentials, S3Provider, S3Settings
 from raic.interfaces import IStorageProvider
-from tests.benchmarks.array_moves import ARRAY, Measured, Options, Share, make_array, timed
+from tests.benchmarks.arrays_moves import ARRAY, Measured, Options, Share, make_array, timed
 from tests.benchmarks.s3_throughput import MIB
 from tests.services.lean_s3 import lean_s3_process
 from tests.services.lines import lines_process

@@ -13,7 +13,7 @@ from raic.backends.filesystem import FilesystemProvider
 from raic.backends.tagging import TaggingProvider
 from raic.interfaces import IStorageProvider
 from raic.workers import ThreadWorkers
-from tests.benchmarks.array_moves import ARRAY, Measured, Options, Share, make_array, timed
+from tests.benchmarks.arrays_moves import ARRAY, Measured, Options, Share, make_array, timed
 
 PLAIN = "folder"
 TAGGED = "folder, tags"
