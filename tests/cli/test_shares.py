@@ -224,6 +224,7 @@ class ByItself(WithIndex):
 
     def test_it_verifies_and_expunges(self) -> None:
         self.fill()
+        (self.node / "storage" / "shares").mkdir(parents=True)
         output = self.command("shares", "verify", A, code=1)
         self.assertIn(f"damaged: {make_share(INDEX_A, 0, 1000).key}: it is not there", output)
         self.command("shares", "expunge", A, "--reason", "court order 7", "--yes")

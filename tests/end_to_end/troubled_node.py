@@ -232,8 +232,8 @@ def run(folder: Path, seed: int) -> None:
     def troubled_leaf(*args: Any) -> IStorageProvider:
         return troubles.wrap(make_leaf(*args), args[-1])
 
-    def troubled_folder(*args: Any) -> IStorageProvider:
-        return troubles.wrap(make_folder(*args), args[-1])
+    def troubled_folder(*args: Any, **more: Any) -> IStorageProvider:
+        return troubles.wrap(make_folder(*args, **more), args[-1])
 
     def quick_member(config: Any, settings: ProviderSettings, *args: Any, **more: Any) -> Any:
         return make_member(config, _quick(settings), *args, **more)
