@@ -19,6 +19,10 @@ MIN_LOG2_BLOCK = 6
 MAX_LOG2_BLOCK = 22
 MAX_NUMBER = 255
 
+FRAGMENT_HEADER_BYTES = 96
+FRAGMENT_TAG_BYTES = 16
+"""What follows each block of a fragment."""
+
 _NUMBER = r"0|[1-9][0-9]{0,18}"
 _SMALL = r"0|[1-9][0-9]{0,2}"
 _KEY = re.compile(
@@ -53,9 +57,27 @@ class FragmentKey:
             f".{self.length}.{self.number}.{self.attempt}"
         )
 
+    @property
+    def size(self) -> int:
+        """How many bytes the fragment has."""
+        return fragment_size(self.needed, self.block_size, self.length)
+
     def sibling(self, number: int, attempt: str = FIRST_ATTEMPT) -> FragmentKey:
         """The key of another fragment of the same object."""
         return evolve(self, number=number, attempt=attempt)
+
+
+def fragment_size(needed: int, block_size: int, length: int) -> int:
+    """How many bytes are stored as one fragment of an object.
+
+    :param needed: how many fragments suffice to read it.
+    :param block_size: how many bytes of each stripe but the last one a fragment holds.
+    :param length: the object's.
+    """
+    stripe = needed * block_size
+    last = max(1, -(-length // stripe)) - 1
+    blocks = last * block_size + -(-(length - last * stripe) // needed)
+    return FRAGMENT_HEADER_BYTES + blocks + (last + 1) * FRAGMENT_TAG_BYTES
 
 
 def escaped(object_key: str) -> str:

@@ -35,6 +35,7 @@ from raic.values import (
     StoredShare,
     TestWriteVectors,
     Totals,
+    Usage,
     Version,
 )
 
@@ -312,6 +313,13 @@ class IIndex(Interface):
 
     def get_totals() -> Deferred[Totals]:
         """:return: fires with the running totals; takes the same time at any size."""
+
+    def get_usage(since: int) -> Deferred[Usage]:
+        """How much space everything takes.
+
+        :param since: a lease that ends on an earlier day, in UTC, is over.
+        :return: fires with running totals; takes the same time at any size.
+        """
 
     def get_advisories(limit: int) -> Deferred[tuple[Advisory, ...]]:
         """:return: fires with the newest advisories first."""

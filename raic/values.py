@@ -355,6 +355,27 @@ class Totals:
     advisories: int
 
 
+@frozen
+class Usage:
+    """Running totals of bytes; what is stored is what one provider that has a part of every object
+    holds of them: the objects themselves with their tags or, in an array, one fragment of each.
+
+    :ivar share_bytes: of all shares, as clients know them, but for zeros that are stored nowhere.
+    :ivar stored: of objects that are referred to.
+    :ivar leased: of those of them that are under a lease.
+    :ivar garbage: of objects that are to be deleted, at most: some may not be there.
+    :ivar missing: by number, of the fragments that are noted for repair.
+    :ivar fragment_garbage: by number, of single fragments that are to be deleted.
+    """
+
+    share_bytes: int
+    stored: int
+    leased: int
+    garbage: int
+    missing: Mapping[int, int] = field(factory=dict)
+    fragment_garbage: Mapping[int, int] = field(factory=dict)
+
+
 # What an array speaks of.
 
 

@@ -92,6 +92,7 @@ async def _fill_index(
         local_listing=ILocalListing.providedBy(provider),
         # Every call fails from then on, and so does the restore.
         on_fatal=lambda _: None,
+        measure=stack.measure,
     )
     try:
         report = await rebuild(provider, index, Sealer(identity.seal_key), reactor, progress)

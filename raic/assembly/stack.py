@@ -13,6 +13,7 @@ from raic.assembly.arrays import ArrayStack, make_array
 from raic.assembly.leavings import holds_objects
 from raic.assembly.members import MemberStack, Reactor, make_member, no_secrets
 from raic.backends.tagging import TaggingProvider
+from raic.backends.tags import stored_size
 from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
 from raic.config.model import ArraySettings, Config, ProviderSettings
@@ -21,6 +22,7 @@ from raic.errors import IndexMissing, PrefixOwned, ProviderError
 from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
 from raic.shares.claims import Claimant, newest_claim
 from raic.shares.index import create_index, open_index
+from raic.shares.index.measures import Measure
 from raic.shares.sealing import Sealer
 from raic.values import Totals
 
@@ -37,6 +39,7 @@ class ProviderStack:
     :ivar members: the providers that it is made of; one, unless it is an array.
     :ivar credentials: None where no cloud is.
     :ivar array: None for a single provider.
+    :ivar measure: how many bytes each provider stores of an object of a certain length.
     """
 
     provider: IStorageProvider
@@ -44,6 +47,7 @@ class ProviderStack:
     members: tuple[MemberStack, ...]
     credentials: Credentials | None = None
     array: ArrayStack | None = None
+    measure: Measure = stored_size
 
 
 def make_stack(
@@ -80,7 +84,8 @@ def make_stack(
     )
     if isinstance(backend, ArraySettings):
         array = make_array(config, backend, members, identity, workers, reactor)
-        return ProviderStack(array.provider, array.claims, members, credentials, array)
+        measure = array.array.code.fragment_size
+        return ProviderStack(array.provider, array.claims, members, credentials, array, measure)
     (only,) = members
     return ProviderStack(only.provider, only.untagged, members, credentials)
 
@@ -122,6 +127,7 @@ async def open_or_create_index(
         sync=config.backend.fsync,
         local_listing=ILocalListing.providedBy(provider),
         on_fatal=on_fatal,
+        measure=stack.measure,
     )
     if stack.array is not None:
         await stack.array.ledger.attach(index.ledger)

@@ -102,8 +102,8 @@ def generate(path: Path, shares: int) -> None:
         database.execute(f"PRAGMA cache_size = -{GENERATOR_KIB}")
         database.execute("BEGIN")
         database.executemany(
-            "INSERT INTO shares (storage_index, shnum, name, header_length, length)"
-            " VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO shares (storage_index, shnum, name, header_length, length, stored)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?4 + ?5)",
             _share_rows(shares),
         )
         database.executemany("INSERT INTO leases VALUES (?, ?, ?, ?)", _lease_rows(shares))

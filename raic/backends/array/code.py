@@ -13,13 +13,19 @@ from typing import TypeAlias
 import zfec
 from attrs import field, frozen
 
-from raic.backends.tags import TAG_BYTES
-from raic.fragmentkeys import MAX_LOG2_BLOCK, MAX_NEEDED, MAX_NUMBER, MIN_LOG2_BLOCK
+from raic.fragmentkeys import (
+    FRAGMENT_HEADER_BYTES,
+    MAX_LOG2_BLOCK,
+    MAX_NEEDED,
+    MAX_NUMBER,
+    MIN_LOG2_BLOCK,
+    fragment_size,
+)
 
 Block: TypeAlias = "bytes | bytearray | memoryview"
 
 BLOCK_BYTES = 65_536
-HEADER_BYTES = 96
+HEADER_BYTES = FRAGMENT_HEADER_BYTES
 
 _FIELD = MAX_NUMBER + 1
 
@@ -58,9 +64,7 @@ class Code:
 
     def fragment_size(self, length: int) -> int:
         """How many bytes are stored as one fragment of an object."""
-        last = self.stripe_count(length) - 1
-        blocks = last * self.block_size + self.block_length(last, length)
-        return HEADER_BYTES + blocks + (last + 1) * TAG_BYTES
+        return fragment_size(self.needed, self.block_size, length)
 
     def encode(self, stripe: Block, numbers: Sequence[int]) -> list[Block]:
         """The blocks with these numbers; those below ``needed`` may be parts of ``stripe``."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from raic.errors import IndexCorrupt, IndexMissing, IndexTooNew
 from raic.shares.index.failures import index_failure
+from raic.shares.index.measures import Measure, as_it_is, teach
 
 APPLICATION_ID = int.from_bytes(b"RAIC", "big")
 BUSY_SECONDS = 10.0
@@ -80,7 +81,10 @@ def replace_index(made: str | os.PathLike[str], path: str | os.PathLike[str]) ->
 
 
 def connect(
-    path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection, sync: bool = True
+    path: Path,
+    factory: type[sqlite3.Connection] = sqlite3.Connection,
+    sync: bool = True,
+    measure: Measure = as_it_is,
 ) -> sqlite3.Connection:
     """A connection to an existing file, in any thread, one at a time."""
     connection = sqlite3.connect(
@@ -95,6 +99,7 @@ def connect(
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
+        teach(connection, measure)
     except BaseException:
         connection.close()
         raise

@@ -16,7 +16,9 @@ from raic.shares.index.rows import Execute, fragment_range
 from raic.shares.keys import CLAIMS
 from raic.values import FragmentState
 
-_REPAIR = "INSERT INTO repairs VALUES (?, ?) ON CONFLICT DO NOTHING"
+_REPAIR = """INSERT INTO repairs VALUES (?1, ?2, key_bytes(?1), key_number(?1))
+    ON CONFLICT DO NOTHING
+"""
 _REPAIRED = "DELETE FROM repairs WHERE fragment = ?"
 _REPAIRS = "SELECT fragment FROM repairs WHERE fragment >= ? AND fragment < ?"
 _NEXT_REPAIRS = "SELECT fragment FROM repairs WHERE fragment > ? ORDER BY fragment LIMIT ?"

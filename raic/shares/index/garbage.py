@@ -15,7 +15,7 @@ _INTEND = "INSERT INTO intents VALUES (?) ON CONFLICT DO NOTHING"
 _END_INTENT = "DELETE FROM intents WHERE key = ?"
 _IS_INTENDED = "SELECT 1 FROM intents WHERE key = ?"
 _IS_GARBAGE = "SELECT 1 FROM garbage WHERE key = ?"
-_DISCARD = """INSERT INTO garbage VALUES (?, ?, ?, ?, ?)
+_DISCARD = """INSERT INTO garbage VALUES (?1, ?2, ?3, ?4, ?5, key_bytes(?1), key_number(?1))
     ON CONFLICT DO UPDATE SET
         not_before = max(not_before, excluded.not_before), passes = max(passes, excluded.passes)
 """

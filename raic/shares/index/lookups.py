@@ -8,6 +8,7 @@ from raic.shares.index.rows import (
     folder,
     slot_version,
 )
+from raic.shares.index.verified import DAY_SECONDS
 from raic.shares.keys import SHARES
 from raic.values import (
     Garbage,
@@ -15,6 +16,7 @@ from raic.values import (
     SlotVersion,
     StoredShare,
     Totals,
+    Usage,
 )
 
 _SHARES = "SELECT shnum, name, header_length, length FROM shares WHERE storage_index = ?"
@@ -27,6 +29,12 @@ _TOTALS = """
     SELECT shares, share_bytes, slots, slot_bytes, leases, garbage, intents, repairs, advisories
     FROM totals
 """
+_USAGE = """
+    SELECT share_bytes + slot_share_bytes, stored, garbage_bytes,
+        (SELECT coalesce(sum(stored), 0) FROM leased_days WHERE day >= ?)
+    FROM totals
+"""
+_FRAGMENTS = "SELECT number, missing_bytes, garbage_bytes FROM fragment_totals"
 _GARBAGE = """
     SELECT key, not_before, passes FROM garbage AS mine
     WHERE not_before <= ? AND (tombstone = 0 OR NOT EXISTS (
@@ -62,6 +70,15 @@ def leases(execute: Execute, storage_index: bytes) -> tuple[Lease, ...]:
 def totals(execute: Execute) -> Totals:
     """The running totals."""
     return Totals(*execute(_TOTALS).fetchone())
+
+
+def usage(execute: Execute, since: int) -> Usage:
+    """How much space everything takes."""
+    share_bytes, stored, garbage, leased = execute(_USAGE, (since // DAY_SECONDS,)).fetchone()
+    rows = execute(_FRAGMENTS).fetchall()
+    missing = {number: size for number, size, _ in rows if size}
+    fragments = {number: size for number, _, size in rows if size}
+    return Usage(share_bytes, stored, leased, garbage, missing, fragments)
 
 
 def due_garbage(execute: Execute, now: int, limit: int) -> tuple[Garbage, ...]:

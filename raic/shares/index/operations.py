@@ -24,18 +24,19 @@ _RENEW = """INSERT INTO leases
         OR EXISTS (SELECT 1 FROM slots WHERE storage_index = ?1)
     ON CONFLICT DO UPDATE SET expires = max(expires, excluded.expires)
 """
-_ADD_SHARE = """INSERT INTO shares (storage_index, shnum, name, header_length, length)
-    VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+_ADD_SHARE = """INSERT INTO shares (storage_index, shnum, name, header_length, length, stored)
+    VALUES (?1, ?2, ?3, ?4, ?5, stored_bytes(?4 + ?5)) ON CONFLICT DO NOTHING
 """
 _CURRENT = "SELECT epoch, counter, name, chunk_count, manifest FROM slots WHERE storage_index = ?"
-_SET_SLOT = """INSERT INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)
+_SET_SLOT = """INSERT INTO slots
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, all_stored_bytes(?), ?)
     ON CONFLICT DO UPDATE SET
         epoch = excluded.epoch, counter = excluded.counter, name = excluded.name,
         header_length = excluded.header_length, size = excluded.size,
         chunk_count = excluded.chunk_count, chunk_bytes = excluded.chunk_bytes,
         manifest = excluded.manifest, enabler_digest = excluded.enabler_digest,
         enabler_sealed = excluded.enabler_sealed, enabler_nodeid = excluded.enabler_nodeid,
-        verified = NULL
+        verified = NULL, stored = excluded.stored, share_bytes = excluded.share_bytes
 """
 _DROP_SLOT = "DELETE FROM slots WHERE storage_index = ?"
 _DROP_SLOT_LEASES = """DELETE FROM leases WHERE storage_index = ?1

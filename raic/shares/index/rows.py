@@ -7,7 +7,7 @@ follows from the storage index.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import cbor2
@@ -69,11 +69,16 @@ def share_row(share: StoredShare) -> tuple[bytes, int, str, int, int]:
 
 
 def slot_row(version: SlotVersion) -> tuple[Any, ...]:
-    """A row of ``slots``."""
+    """A row of ``slots`` but for its last columns: then, as CBOR, the lengths of its objects, and
+    how many bytes of shares are stored in them.
+    """
     index = version.storage_index
     name = key_name(SLOTS, index, version.key)
-    chunks = _chunk_lengths(version, folder(CHUNKS, index))
-    manifest = [[*manifest_entry(share), share.head] for share in version.shares.values()]
+    shares = version.shares.values()
+    chunks = chunk_lengths(shares)
+    for key in chunks:
+        key_name(CHUNKS, index, key)
+    manifest = [[*manifest_entry(share), share.head] for share in shares]
     enabler = version.write_enabler
     return (
         index,
@@ -88,20 +93,26 @@ def slot_row(version: SlotVersion) -> tuple[Any, ...]:
         enabler.digest,
         enabler.sealed,
         enabler.nodeid,
+        cbor2.dumps([version.size, *chunks.values()]),
+        share_bytes(shares),
     )
 
 
-def _chunk_lengths(version: SlotVersion, start: str) -> Mapping[str, int]:
-    lengths = {}
-    for share in version.shares.values():
-        if isinstance(share.content, Inline):
-            continue
-        for chunk in share.content:
-            if chunk.key is not None:
-                lengths[chunk.key] = chunk.length
-                if not chunk.key.startswith(start):
-                    raise ValueError(f"{chunk.key} does not begin with {start}")
-    return lengths
+def chunk_lengths(shares: Iterable[SlotShare]) -> Mapping[str, int]:
+    """The chunk objects of a slot, and how long they are."""
+    return {
+        chunk.key: chunk.length
+        for share in shares
+        if not isinstance(share.content, Inline)
+        for chunk in share.content
+        if chunk.key is not None
+    }
+
+
+def share_bytes(shares: Iterable[SlotShare]) -> int:
+    """How many bytes of a slot's shares are stored: all but zeros that are stored nowhere."""
+    inline = sum(share.length for share in shares if isinstance(share.content, Inline))
+    return inline + sum(chunk_lengths(shares).values())
 
 
 def slot_version(storage_index: bytes, row: tuple[Any, ...]) -> SlotVersion:
@@ -132,10 +143,4 @@ def slot_shares(manifest: bytes) -> dict[int, SlotShare]:
 
 def manifest_chunks(manifest: bytes) -> frozenset[str]:
     """The chunk objects that a slot's manifest names."""
-    return frozenset(
-        chunk.key
-        for share in slot_shares(manifest).values()
-        if not isinstance(share.content, Inline)
-        for chunk in share.content
-        if chunk.key is not None
-    )
+    return frozenset(chunk_lengths(slot_shares(manifest).values()))

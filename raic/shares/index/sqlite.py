@@ -21,6 +21,7 @@ from raic.shares.index.database import Database
 from raic.shares.index.files import check_file, connect, must_exist, schema_scripts, translated
 from raic.shares.index.intents import Intents
 from raic.shares.index.ledger import SqliteLedger
+from raic.shares.index.measures import Measure, as_it_is
 from raic.values import (
     Advisory,
     ExpiryBatch,
@@ -33,6 +34,7 @@ from raic.values import (
     SlotVersion,
     StoredShare,
     Totals,
+    Usage,
     Version,
 )
 
@@ -51,6 +53,7 @@ def open_index(
     factory: type[sqlite3.Connection] = sqlite3.Connection,
     scripts: Sequence[str] = (),
     counters: int = COUNTERS,
+    measure: Measure = as_it_is,
 ) -> SQLiteIndex:
     """Open an index; what an earlier process was about to write becomes garbage.
 
@@ -64,6 +67,7 @@ def open_index(
     :param factory: what to make the connections of: for tests that inject faults.
     :param scripts: the schema's versions, in place of this RAIC's own: for tests of upgrades.
     :param counters: how many version counters to reserve at a time.
+    :param measure: how many bytes each provider stores of an object of a certain length.
     :raises IndexMissing: there is no such file.
     :raises IndexCorrupt: it is not a usable index.
     :raises IndexTooNew: a newer RAIC wrote it.
@@ -75,7 +79,7 @@ def open_index(
     try:
         with translated():
             for _ in range(3):
-                opened.append(connect(target, factory, sync))
+                opened.append(connect(target, factory, sync, measure))
                 if len(opened) == 1:
                     check_file(opened[0], target, scripts or schema_scripts())
             opened[0].execute("BEGIN IMMEDIATE")
@@ -150,6 +154,10 @@ class SQLiteIndex:
         if count:
             found.addCallback(lambda totals: evolve(totals, intents=totals.intents + count))
         return found
+
+    def get_usage(self, since: int) -> Deferred[Usage]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.look_up(lookups.usage, since)
 
     def get_advisories(self, limit: int) -> Deferred[tuple[Advisory, ...]]:
         """See :class:`raic.interfaces.IIndex`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from attrs import define, evolve, field
@@ -18,13 +19,17 @@ from raic.values import (
     ExpiryRun,
     Expunged,
     Garbage,
+    Inline,
     Lease,
     LeasePlace,
     SlotVersion,
     StoredShare,
     Totals,
+    Usage,
     Version,
 )
+
+DAY = 24 * 60 * 60
 
 Discarded: TypeAlias = tuple[Garbage, bytes | None, bool]
 """Garbage, its storage index, and whether it is a tombstone."""
@@ -79,6 +84,37 @@ class Model:
             len(self.intents),
             len(self.ledger.repairs),
             len(self.advisories),
+        )
+
+    def usage(self, since: int, measure: Callable[[int], int]) -> Usage:
+        """Counted anew, object by object."""
+        stored: Counter[bytes | None] = Counter()
+        for key in self.referred():
+            stored[key_index(key)] += measure(_length(key))
+        leased = {
+            si for (si, _), lease in self.leases.items() if lease.expires // DAY >= since // DAY
+        }
+        garbage = 0
+        missing: Counter[int] = Counter()
+        fragments: Counter[int] = Counter()
+        for key in self.discarded:
+            fragment = parse_fragment_key(key)
+            if fragment is not None:
+                fragments[fragment.number] += fragment.size
+            elif "." in key:
+                garbage += measure(_length(key))
+        for key in self.ledger.repairs:
+            fragment = parse_fragment_key(key)
+            assert fragment is not None
+            missing[fragment.number] += fragment.size
+        return Usage(
+            sum(share.length for share in self.shares.values())
+            + sum(_share_bytes(slot) for slot in self.slots.values()),
+            sum(stored.values()),
+            sum(size for si, size in stored.items() if si in leased),
+            garbage,
+            dict(missing),
+            dict(fragments),
         )
 
     def due(self, now: int) -> set[Garbage]:
@@ -310,6 +346,15 @@ class Model:
         if not self.bucket(storage_index):
             for place in [place for place in self.leases if place[0] == storage_index]:
                 del self.leases[place]
+
+
+def _length(key: str) -> int:
+    return int(key.rpartition(".")[2])
+
+
+def _share_bytes(slot: SlotVersion) -> int:
+    inline = [each for each in slot.shares.values() if isinstance(each.content, Inline)]
+    return sum(each.length for each in inline) + sum(map(_length, slot.chunk_keys()))
 
 
 def _stored_bytes(slot: SlotVersion) -> int:

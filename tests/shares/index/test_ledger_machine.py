@@ -18,7 +18,6 @@ from raic.shares.keys import ShareKey, parse_key
 from raic.values import MAX_SHARES, ArrayEvent, FragmentState, Placed, StoredShare
 from tests.contracts.index_values import (
     INDEX_A,
-    NOW,
     fragment,
     fragments_of,
     make_lease,
@@ -27,7 +26,7 @@ from tests.contracts.index_values import (
 )
 from tests.shares.index import test_machine
 from tests.shares.index.model import Model
-from tests.shares.index.test_machine import FATES, SETTINGS, Instruction, Step, instructions
+from tests.shares.index.test_machine import FATES, NOW, SETTINGS, Instruction, Step, instructions
 
 CLAIM = "claims/1.aaaa.5"
 NUMBERS = 3

@@ -11,9 +11,10 @@ from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from raic.fragmentkeys import parse_fragment_key
 from raic.shares.ages import REQUEST_SECONDS
 from raic.shares.index import SQLiteIndex, create_index, open_index
-from raic.values import ArrayTotals, Garbage, Totals, Version
+from raic.values import ArrayTotals, Garbage, Totals, Usage, Version
 from tests.contracts.index_values import (
     INDEX_A,
     INDEX_B,
@@ -50,7 +51,14 @@ class UpgradeTests(SynchronousTestCase):
         self.index = self.opened()
 
     def opened(self) -> SQLiteIndex:
-        index = open_index(self.path, self.clock, None, local_listing=False, on_fatal=self.fail)
+        index = open_index(
+            self.path,
+            self.clock,
+            None,
+            local_listing=False,
+            on_fatal=self.fail,
+            measure=lambda length: 2 * length + 1,
+        )
         self.addCleanup(index.close)
         return index
 
@@ -92,6 +100,17 @@ class UpgradeTests(SynchronousTestCase):
         self.successResultOf(ledger.note_verified([new.key], NOW))
         expected = evolve(totals, objects=4, verified=1, oldest=NOW - NOW % 86400)
         self.assertEqual(self.successResultOf(ledger.get_array_totals()), expected)
+
+    def test_space_is_counted_from_the_beginning(self) -> None:
+        usage = self.successResultOf(self.index.get_usage(NOW))
+        fragments = map(parse_fragment_key, REPAIRS)
+        missing = {each.number: each.size for each in fragments if each is not None}
+        stored = 2 * 241 + 2001 + 2 * 101
+        keys = [one.key for one in self.successResultOf(self.index.next_garbage(NOW * 2, 10))]
+        garbage = sum(2 * int(key.rpartition(".")[2]) + 1 for key in keys if key != "stray")
+        self.assertEqual(usage, Usage(200 + 300 + 100, stored, stored, garbage, missing))
+        later = self.successResultOf(self.index.get_usage(NOW + 40 * 24 * 3600))
+        self.assertEqual(later, evolve(usage, leased=0))
 
     def test_it_goes_on_as_any_other(self) -> None:
         self.assertEqual(self.index.next_version().epoch, 3)

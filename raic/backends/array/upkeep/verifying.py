@@ -10,7 +10,7 @@ from raic.fragmentkeys import FragmentKey
 
 def fragment_size(key: FragmentKey) -> int:
     """How many bytes are stored as a fragment."""
-    return Code(key.needed, key.block_size).fragment_size(key.length)
+    return key.size
 
 
 class FragmentVerifier:
