@@ -8,7 +8,7 @@ from typing import Any
 
 import cbor2
 
-from raic.fragmentkeys import parse_fragment_key
+from raic.fragmentkeys import FragmentKey, parse_fragment_key
 from raic.shares.index.rows import chunk_lengths, share_bytes, slot_shares
 
 Measure = Callable[[int], int]
@@ -56,13 +56,13 @@ def teach(connection: sqlite3.Connection, measure: Measure) -> None:
         connection.create_function(name, arguments, function, deterministic=True)
 
 
-def _fragment(key: str) -> Any:
+def _fragment(key: str) -> FragmentKey | None:
     return parse_fragment_key(key) if "--" in key else None
 
 
 def _key_number(key: str) -> int | None:
     fragment = _fragment(key)
-    return None if fragment is None else int(fragment.number)
+    return None if fragment is None else fragment.number
 
 
 def _object_lengths(size: int, manifest: bytes) -> bytes:
