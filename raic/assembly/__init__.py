@@ -1,7 +1,14 @@
 """The composition root: where the protocol, the shares and the provider meet."""
 
-from raic.assembly.node import NodeFacts, StorageNode
+from raic.assembly.node import NodeFacts, NodeState, StorageNode
 from raic.assembly.proving import prove_access
 from raic.assembly.restore import RestoredIndex, restore_index
 
-__all__ = ["NodeFacts", "RestoredIndex", "StorageNode", "prove_access", "restore_index"]
+__all__ = [
+    "NodeFacts",
+    "NodeState",
+    "RestoredIndex",
+    "StorageNode",
+    "prove_access",
+    "restore_index",
+]

@@ -68,6 +68,19 @@ class NodeFacts:
 
 
 @frozen
+class NodeState:
+    """How a running node is.
+
+    :ivar uploads: how many shares are being uploaded.
+    :ivar may_write: whether writes are served as of this moment.
+    """
+
+    totals: Totals
+    uploads: int
+    may_write: bool
+
+
+@frozen
 class _Store:
     """Where a node keeps shares.
 
@@ -111,6 +124,8 @@ class StorageNode:
         self._renew: Callable[[], Deferred[bool]] | None = None
         self._announcer: Announcer | None = None
         self._cleaning: Cleaning | None = None
+        self._store: _Store | None = None
+        self._service: StorageService | None = None
         self._complete = True
 
     @async_to_deferred
@@ -131,7 +146,7 @@ class StorageNode:
         self._workers = workers = ThreadWorkers(self._reactor, PROVIDER_THREADS, "raic-provider")
         self._undo.append(workers.stop)
         store = await self._open_store(make_stack(config, self._identity, workers, self._reactor))
-        service = self._make_service(store)
+        self._service = service = self._make_service(store)
         self._undo.append(service.stop)
         listener = Listener(config, self._identity, service, workers, self._reactor)
         self._undo.append(listener.stop)
@@ -141,6 +156,7 @@ class StorageNode:
         if config.introducers:
             self._announcer.announce()
         self._take_commands(store)
+        self._store = store
         return NodeFacts(
             addresses,
             hints,
@@ -156,7 +172,7 @@ class StorageNode:
 
         :return: fires when all is stopped; never fails.
         """
-        self._announcer = self._renew = None
+        self._announcer = self._renew = self._service = self._store = None
         while self._undo:
             undo = self._undo.pop()
             try:
@@ -165,6 +181,34 @@ class StorageNode:
                 self._log.failure("while stopping the node")
 
     # While it runs
+
+    @async_to_deferred
+    async def look(self) -> NodeState | None:
+        """Ask the index, at each of its ends, how the node is.
+
+        :return: fires with it, with None while the node has not started or is being stopped; fails
+            with an ``IndexFailure``.  Never fires if the index hangs.
+        """
+        store, service = self._store, self._service
+        if store is None or service is None:
+            return None
+        # Settles nothing, but passes through the thread that writes.
+        await store.index.settle_garbage(())
+        totals = await store.index.get_totals()
+        return NodeState(totals, len(service.uploads), store.may_write())
+
+    def count_uploads(self) -> int:
+        """How many shares are being uploaded."""
+        return 0 if self._service is None else len(self._service.uploads)
+
+    @async_to_deferred
+    async def finish_uploads(self) -> None:
+        """Take no more shares, and let uploads under way end, within ``stop_seconds``.
+
+        :return: fires when they have ended, or the time is over.  May be cancelled.
+        """
+        if self._service is not None:
+            await self._service.finish_uploads(self._config.node.stop_seconds)
 
     @async_to_deferred
     async def reload(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from raic.assembly import NodeFacts
+from collections.abc import Sequence
+
+from raic.assembly import NodeFacts, NodeState
 from raic.cli.sizes import in_words
 from raic.config.identity import Identity
 from raic.config.model import Config
@@ -39,6 +41,21 @@ def how_it_started(config: Config, identity: Identity, facts: NodeFacts) -> list
     if not facts.complete:
         lines.append(f"waiting for {backend.name}: until it answers the node takes no shares")
     return lines
+
+
+def how_it_is(states: Sequence[NodeState | None]) -> str:
+    """Running nodes in a sentence; those that have not started do not count."""
+    running = [state for state in states if state is not None]
+    shares = sum(state.totals.shares for state in running)
+    slots = sum(state.totals.slots for state in running)
+    parts = [f"{shares} shares, {slots} slots"]
+    uploads = sum(state.uploads for state in running)
+    if uploads:
+        parts.append(f"{uploads} shares are being uploaded")
+    refusing = sum(not state.may_write for state in running)
+    if refusing:
+        parts.append("writes are refused: see the log")
+    return "; ".join(parts)
 
 
 def _room(config: Config, space: Space | None) -> str:

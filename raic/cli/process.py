@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -16,14 +16,20 @@ from twisted.python.failure import Failure
 
 from raic import __version__
 from raic.assembly import NodeFacts, StorageNode
-from raic.cli.facts import how_it_started, who_it_is
+from raic.cli.facts import how_it_is, how_it_started, who_it_is
 from raic.cli.failing import FAILED, MISTAKEN, explain
+from raic.cli.manager import Heartbeat, ServiceManager
+from raic.cli.teller import Teller
 from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.errors import ConfigurationError, RaicError
 
 STOP_SECONDS = 20.0
-"""How long stopping may take; then the process ends all the same: nothing acknowledged is lost."""
+"""How long stopping may take once uploads have ended; then the process ends all the same: nothing
+acknowledged is lost."""
+
+START_SECONDS = 120.0
+"""How long a service manager should have patience with one step of a start."""
 
 
 @frozen
@@ -37,11 +43,6 @@ class Server:
     config: Config
     identity: Identity
 
-    def say(self, text: str, *, err: bool = False) -> None:
-        """Print lines about it."""
-        for line in text.splitlines():
-            click.echo(f"{self.name}: {line}" if self.name else line, err=err)
-
 
 class NodeProcess:
     """Storage nodes, the reactor's life and the exit code.
@@ -53,14 +54,23 @@ class NodeProcess:
         self,
         servers: Sequence[Server],
         reactor: Any,
-        take_over: Callable[[float], None] | None = None,
+        teller: Teller,
+        manager: ServiceManager,
+        *,
+        take_over: bool = False,
     ) -> None:
         self._reactor = reactor
+        self._teller = teller
+        self._manager = manager
+        waits = self._tell_wait if take_over else None
         self._nodes = [
-            (server, StorageNode(server.config, server.identity, reactor, _die, take_over))
+            (server, StorageNode(server.config, server.identity, reactor, _die, waits))
             for server in servers
         ]
+        self._heartbeat = Heartbeat(manager, reactor, self._look)
         self._starting: list[Deferred[None]] | None = None
+        self._finishing: Deferred[Any] | None = None
+        self._serves = False
         self._failed = 0
         self._ending = False
         self.code = 0
@@ -71,22 +81,25 @@ class NodeProcess:
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.run()
 
+    # Starting
+
     def _start(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._end())
-        signal.signal(signal.SIGHUP, lambda *_: self._reload())
-        click.echo(f"raic {__version__}")
+            signal.signal(number, lambda *_: self._reactor.callFromThread(self._end))
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
+        self._teller.say(f"raic {__version__}")
+        self._manager.wait("starting", START_SECONDS)
         self._starting = [self._start_one(server, node) for server, node in self._nodes]
         gatherResults(self._starting).addCallback(self._started)
 
     def _start_one(self, server: Server, node: StorageNode) -> Deferred[None]:
-        server.say("\n".join(who_it_is(server.config, server.identity)))
+        self._say(server, *who_it_is(server.config, server.identity))
         return node.start().addCallbacks(
             self._ready, self._not_started, callbackArgs=(server,), errbackArgs=(server, node)
         )
 
     def _ready(self, facts: NodeFacts, server: Server) -> None:
-        server.say("\n".join(how_it_started(server.config, server.identity, facts)))
+        self._say(server, *how_it_started(server.config, server.identity, facts))
 
     def _not_started(self, failure: Failure, server: Server, node: StorageNode) -> Any:
         if self._ending:
@@ -101,7 +114,8 @@ class NodeProcess:
             )
         else:
             text = f"raic: the node did not start:\n{failure.getTraceback()}"
-        server.say(text, err=True)
+        self._teller.say(text, server=server.name, error=True)
+        self._manager.status(text)
         self._failed += 1
         if self._failed < len(self._nodes):
             return node.stop()
@@ -109,30 +123,74 @@ class NodeProcess:
         self._end()
         return None
 
+    def _tell_wait(self, seconds: float) -> None:
+        text = f"waiting for the other to stop writing: {seconds:.0f} s left"
+        self._teller.say(text)
+        self._manager.wait(text, seconds + START_SECONDS)
+
     def _started(self, _: object) -> None:
         if not self._ending:
-            click.echo("storage node is ready")
+            self._serves = True
+            self._teller.say("storage node is ready")
+            self._manager.ready("storage node is ready")
+            self._heartbeat.start()
 
-    def _end(self) -> None:
-        """Begin to stop; safe in a signal handler, and a second signal disturbs nothing."""
-        if not self._ending:
-            self._ending = True
-            self._reactor.callFromThread(self._reactor.stop)
+    # While they run
+
+    def _look(self) -> Deferred[str]:
+        looked = gatherResults([node.look() for _, node in self._nodes], consumeErrors=True)
+        return looked.addCallbacks(how_it_is, lambda failure: str(failure.value.subFailure.value))
 
     def _reload(self) -> None:
-        for _, node in self._nodes:
-            self._reactor.callFromThread(node.reload)
+        if self._serves:
+            self._manager.reloading()
+        reloaded = gatherResults([node.reload() for _, node in self._nodes])
+        reloaded.addCallback(self._reloaded)
+
+    def _reloaded(self, _: object) -> None:
+        if self._serves:
+            self._manager.ready("storage node is ready")
+
+    # Ending
+
+    def _end(self) -> None:
+        """Begin to stop, with a first signal; have uploads under way wait no longer, with a
+        second one.  More of them disturb nothing.
+        """
+        if self._finishing is not None:
+            self._finishing.cancel()
+        if self._ending:
+            return
+        self._ending = True
+        if not self._serves:
+            self._reactor.stop()
+            return
+        self._serves = False
+        limit = max(server.config.node.stop_seconds for server, _ in self._nodes)
+        uploads = sum(node.count_uploads() for _, node in self._nodes)
+        text = "stopping"
+        if uploads and limit:
+            text += f": {uploads} shares may still end, within {limit} s; another signal ends this"
+        self._teller.say(text)
+        self._manager.stopping(text, limit + 2 * STOP_SECONDS)
+        self._finishing = gatherResults(
+            [node.finish_uploads() for _, node in self._nodes], consumeErrors=True
+        )
+        self._finishing.addBoth(self._finished)
+
+    def _finished(self, _: object) -> None:
+        self._finishing = None
+        self._reactor.stop()
 
     def _stop(self) -> Deferred[None]:
-        if self.code == 0:
-            click.echo("stopping")
+        self._heartbeat.stop()
         stopped: Deferred[None] = Deferred()
         give_up = self._reactor.callLater(STOP_SECONDS, _give_up)
 
         def done(_: object) -> None:
             give_up.cancel()
             if self.code == 0:
-                click.echo("stopped")
+                self._teller.say("stopped")
             stopped.callback(None)
 
         gatherResults(
@@ -148,6 +206,9 @@ class NodeProcess:
         ended: Deferred[None] = Deferred()
         starting.addBoth(lambda _: node.stop().chainDeferred(ended))
         return ended
+
+    def _say(self, server: Server, *lines: str) -> None:
+        self._teller.say("\n".join(lines), server=server.name)
 
 
 def _die(error: Exception) -> NoReturn:

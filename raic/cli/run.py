@@ -13,8 +13,10 @@ from pathlib import Path
 import click
 
 from raic.cli.create_node import describe_new_node
-from raic.cli.logs import begin_logging
+from raic.cli.logs import begin_logging, style_for
+from raic.cli.manager import ServiceManager
 from raic.cli.process import NodeProcess, Server
+from raic.cli.teller import Teller
 from raic.config.creating import NewNode, create_node_directory, create_server_directory
 from raic.config.identity import load_identity
 from raic.config.loading import load_config, load_servers
@@ -52,8 +54,10 @@ def run(nodedir: Path | None, *, take_over: bool) -> None:
             locks.callback(NodeLock(config.node_directory).release)
         os.umask(0o077)
         _raise_file_limit()
-        begin_logging(sys.stderr, configs[0].node.log_level)
-        code = _run_servers(configs, take_over=take_over)
+        node = configs[0].node
+        style = style_for(node.log_format, sys.stderr, os.environ)
+        begin_logging(sys.stderr, node.log_level, style)
+        code = _run_servers(configs, Teller(style), take_over=take_over)
     click.get_current_context().exit(code)
 
 
@@ -80,7 +84,7 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _run_servers(configs: Sequence[Config], *, take_over: bool) -> int:
+def _run_servers(configs: Sequence[Config], teller: Teller, *, take_over: bool) -> int:
     servers = [
         Server(
             config.node_directory.name if len(configs) > 1 else "",
@@ -92,10 +96,7 @@ def _run_servers(configs: Sequence[Config], *, take_over: bool) -> int:
     # Importing it installs it, which only the process that runs a node should do.
     from twisted.internet import reactor  # noqa: PLC0415
 
-    process = NodeProcess(servers, reactor, _tell_wait if take_over else None)
+    manager = ServiceManager(os.environ, os.getpid())
+    process = NodeProcess(servers, reactor, teller, manager, take_over=take_over)
     process.run()
     return process.code
-
-
-def _tell_wait(seconds: float) -> None:
-    click.echo(f"waiting for the other to stop writing: {seconds:.0f} s left")

@@ -144,6 +144,8 @@ def _node(checked: Checked) -> NodeSettings:
         keepalive=checked.get("node", "timeout.keepalive"),
         disconnect=checked.get("node", "timeout.disconnect"),
         log_level=checked.get("node", "log_level"),
+        log_format=checked.get("node", "log_format"),
+        stop_seconds=checked.get("node", "stop_seconds"),
     )
 
 

@@ -17,6 +17,8 @@ from raic.values import ExpiryPolicy
 LABELS = ("operator", "jurisdiction", "site")
 """What several providers may have in common, so that they may be lost together."""
 
+LOG_FORMATS = ("plain", "json")
+
 USUAL_AVAILABILITY = 99.9
 """In percent: what is assumed of a provider of which nothing is said."""
 
@@ -30,6 +32,8 @@ class NodeSettings:
         own addresses.
     :ivar keepalive: seconds; None for Foolscap's own.
     :ivar disconnect: seconds; None for never.
+    :ivar log_format: ``plain`` or ``json``.
+    :ivar stop_seconds: how long uploads under way may take to end when the node is stopped.
     """
 
     nickname: str
@@ -39,6 +43,8 @@ class NodeSettings:
     keepalive: int | None
     disconnect: int | None
     log_level: str
+    log_format: str
+    stop_seconds: int
 
 
 @frozen

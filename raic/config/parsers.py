@@ -98,6 +98,13 @@ def whole(value: str) -> int:
     return int(value)
 
 
+def seconds(value: str) -> int:
+    """A whole number of seconds, up to a day; 0 is possible."""
+    if not re.fullmatch(r"[0-9]{1,5}", value) or int(value) > DAY:
+        raise ValueError("write a whole number of seconds, from 0 to 86400")
+    return int(value)
+
+
 def price(value: str) -> float:
     """An amount of money, without a currency."""
     if not re.fullmatch(r"[0-9]{1,9}([.][0-9]{1,9})?", value):

@@ -7,6 +7,7 @@ from raic.config.arraykeys import ARRAY
 from raic.config.key import ANY, Key
 from raic.config.key import ours as _ours
 from raic.config.key import refused as _refused
+from raic.config.model import LOG_FORMATS
 from raic.config.providerkeys import PROVIDER
 from raic.config.serverkeys import SERVER
 
@@ -78,6 +79,20 @@ NODE = (
         parsers.one_of("debug", "info", "warn", "error"),
         "info",
         "The least level that is logged: debug, info, warn or error.",
+    ),
+    _ours(
+        "node",
+        "log_format",
+        parsers.one_of(*LOG_FORMATS),
+        "plain",
+        "How each event is logged: plain, as lines for people, or json, as one object on one line.",
+    ),
+    _ours(
+        "node",
+        "stop_seconds",
+        parsers.seconds,
+        "60",
+        "How many seconds uploads under way may take to end when the node is stopped.",
     ),
 )
 

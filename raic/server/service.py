@@ -26,6 +26,7 @@ from raic.interfaces import (
     IShareReader,
     IStorageService,
 )
+from raic.server.draining import Draining
 from raic.server.space import SpaceGauge
 from raic.server.uploads import Uploads
 from raic.shares.buckets import Buckets
@@ -99,12 +100,22 @@ class StorageService:
         self._permissions = permissions
         self._may_write = may_write
         self._stopping = False
+        self._declining = False
         self.uploads = Uploads()
+
+    def finish_uploads(self, seconds: float) -> Deferred[None]:
+        """Begin no more uploads, and let those under way end; everything else goes on.
+
+        :param seconds: how long to wait for them at most.
+        :return: fires when there are none any more, or the time is over.  May be cancelled.
+        """
+        self._declining = True
+        return Draining(self.uploads, self._clock).wait(seconds)
 
     @async_to_deferred
     async def stop(self) -> None:
         """Refuse new uploads and abort those in progress; fires when they are gone."""
-        self._stopping = True
+        self._stopping = self._declining = True
         await gatherResults([upload.abort() for upload in self.uploads])
 
     def get_sizes(self) -> ServiceSizes:
@@ -161,7 +172,7 @@ class StorageService:
         waits: Iterator[float],
     ) -> IBucketUpload | None:
         """The upload, or None where it may not or cannot begin."""
-        while not self.uploads.holds(storage_index, shnum) and size <= self._available():
+        while self._may_begin(storage_index, shnum, size):
             try:
                 return self._start(storage_index, shnum, size, secrets, upload_secret)
             except ServiceBusy:
@@ -172,6 +183,11 @@ class StorageService:
             if shnum in await self._index.get_bucket(storage_index):
                 return None
         return None
+
+    def _may_begin(self, storage_index: bytes, shnum: int, size: int) -> bool:
+        if self._declining or self.uploads.holds(storage_index, shnum):
+            return False
+        return size <= self._available()
 
     def _start(
         self,
@@ -192,7 +208,7 @@ class StorageService:
         return upload
 
     def _available(self) -> int:
-        if self._permissions.readonly or self._stopping or not self._may_write():
+        if self._permissions.readonly or self._declining or not self._may_write():
             return 0
         return max(0, self._space.available() - self.uploads.reserved)
 

@@ -40,6 +40,8 @@ class Defaults(SynchronousTestCase):
             timeout.keepalive = 240
             timeout.disconnect = 1800
             log_level = warn
+            log_format = json
+            stop_seconds = 0
             [storage]
             backend = provider:attic
             reserved_space = 5G
@@ -62,6 +64,7 @@ class Defaults(SynchronousTestCase):
         self.assertEqual((node.nickname, node.ports), ("attic", ("tcp:4000",)))
         self.assertEqual(node.hints, ("tcp:a.example:4000", "tcp:b.example:4001"))
         self.assertEqual((node.keepalive, node.disconnect, node.log_level), (240, 1800, "warn"))
+        self.assertEqual((node.log_format, node.stop_seconds), ("json", 0))
         self.assertEqual(storage.reserved_space, 5 * 10**9)
         self.assertTrue(storage.readonly and storage.readonly_mutable and storage.force_foolscap)
         self.assertEqual(
