@@ -24,6 +24,7 @@ from raic.config.loading import load_config
 from raic.config.model import ArraySettings, Config
 from raic.errors import IdentityError
 from raic.interfaces import IStorageProvider, IWorkers
+from raic.shares.keys import parse_claim_key
 
 _LOG_SECONDS = 60.0
 
@@ -65,11 +66,18 @@ def make_array(
     """
     ledger = LateLedger()
     drills: dict[str, DrillLayer] = {}
+    claimed = {each.settings.name: _claimed(each) for each in members}
     ours = tuple(_member(member, drills, reactor) for member in members)
 
     def make_another(name: str) -> Member:
         made = _another(config, name, identity, workers, reactor)
+        claimed[name] = _claimed(made)
         return _member(made, drills, reactor)
+
+    def with_claims() -> list[Member]:
+        placement = array.placement()
+        homes = dict.fromkeys(placement.home(number).name for number in placement.lasting())
+        return [claimed[name] for name in homes]
 
     array = ArrayProvider(
         settings.name,
@@ -81,6 +89,7 @@ def make_array(
         reactor,
         Behaviour(straggler_seconds=float(settings.straggler_seconds)),
         length_of=length_of,
+        is_whole=lambda key: parse_claim_key(key) is not None,
         make_member=make_another,
     )
     meter = DrillMeter(array, reactor)
@@ -88,8 +97,7 @@ def make_array(
     provider: IStorageProvider = observation
     if settings.cache is not None:
         provider = ReadCacheLayer(observation, settings.cache, length_of)
-    claimed = [Member(member.settings.name, member.untagged) for member in members]
-    claims = QuorumProvider(settings.name, claimed, settings.happy)
+    claims = QuorumProvider(settings.name, with_claims, settings.happy)
     return ArrayStack(
         provider, claims, ours, array, ledger, observation, drills, meter, make_another
     )
@@ -113,6 +121,11 @@ def _member(made: MemberStack, drills: dict[str, DrillLayer], reactor: Reactor) 
     name = made.settings.name
     drills[name] = DrillLayer(made.provider, reactor)
     return Member(name, drills[name], made.settings.prices.download)
+
+
+def _claimed(made: MemberStack) -> Member:
+    """A provider as claims see it."""
+    return Member(made.settings.name, made.untagged)
 
 
 def _key(identity: Identity) -> bytes:

@@ -12,6 +12,7 @@ from raic.assembly.members import Reactor
 from raic.assembly.stack import PROVIDER_THREADS, ProviderStack, make_stack
 from raic.assembly.taking_over import TakeOverNote
 from raic.backends.array.census import Attempts, record_attempts, take_census
+from raic.backends.array.placing import placement_found
 from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.deferreds import async_to_deferred
@@ -68,12 +69,16 @@ async def restore_index(
 
 
 async def _attempts(stack: ProviderStack) -> Attempts:
-    """Which fragments of an array were made anew; it reads by that from now on."""
+    """Find out where the fragments of an array are, and which were made anew; it reads by that
+    from now on.
+    """
     if stack.array is None:
         return {}
-    attempts = await take_census(stack.array.members)
-    stack.array.ledger.tell(attempts)
-    return attempts
+    array, members = stack.array.array, stack.array.members
+    census = await take_census(members)
+    await array.place(placement_found(array.name, members, census.held))
+    stack.array.ledger.tell(census.attempts)
+    return census.attempts
 
 
 async def _fill_index(

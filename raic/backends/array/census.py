@@ -1,9 +1,11 @@
-"""Which fragments were made anew: what a restore goes by, when nothing else tells."""
+"""What the listings of an array's members tell: what a restore goes by, when nothing else does."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 
+from attrs import Factory, define
 from twisted.internet.defer import gatherResults
 
 from raic.backends.array.members import Member
@@ -16,22 +18,34 @@ Attempts = Mapping[str, Mapping[int, FragmentKey]]
 """By object key and number, a fragment of a later attempt than the first."""
 
 
-@async_to_deferred
-async def take_census(members: Collection[Member]) -> Attempts:
-    """Look for fragments that were made anew.
+@define
+class Census:
+    """What was found.
 
-    They are preferred to those of the first attempt: whoever made them had a reason.  A fragment
-    whose making was not committed any more is as good: it became visible as a whole.
-
-    Members that cannot be listed are left out: what only they have cannot be read anyway.
-
-    :return: fires with the attempts.
+    :ivar attempts: the fragments that were made anew.  They are preferred to those of the first
+        attempt: whoever made them had a reason.  A fragment whose making was not committed any
+        more is as good: it became visible as a whole.
+    :ivar held: by the name of each member that could be listed, how many fragments of each number
+        it has.
     """
-    found = await gatherResults([_later_attempts(member.provider) for member in members])
-    attempts: dict[str, dict[int, FragmentKey]] = {}
+
+    attempts: dict[str, dict[int, FragmentKey]] = Factory(dict)
+    held: dict[str, Counter[int]] = Factory(dict)
+
+
+@async_to_deferred
+async def take_census(members: Collection[Member]) -> Census:
+    """List all members.
+
+    Those that cannot be listed are left out: what only they have cannot be read anyway.
+
+    :return: fires with what was found; never fails because of a member.
+    """
+    census = Census()
+    found = await gatherResults([_count(member, census) for member in members])
     for fragment in sorted((key for keys in found for key in keys), key=str):
-        attempts.setdefault(fragment.object_key, {})[fragment.number] = fragment
-    return attempts
+        census.attempts.setdefault(fragment.object_key, {})[fragment.number] = fragment
+    return census
 
 
 async def record_attempts(ledger: IFragmentLedger, attempts: Attempts, not_before: int) -> None:
@@ -46,11 +60,19 @@ async def record_attempts(ledger: IFragmentLedger, attempts: Attempts, not_befor
 
 
 @async_to_deferred
-async def _later_attempts(provider: IStorageProvider) -> list[FragmentKey]:
+async def _count(member: Member, census: Census) -> list[FragmentKey]:
+    """Count what a member has; its fragments of later attempts."""
+    held: Counter[int] = Counter()
+    later: list[FragmentKey] = []
     try:
-        return [key async for key in _fragments(provider) if key.attempt != FIRST_ATTEMPT]
+        async for key in _fragments(member.provider):
+            held[key.number] += 1
+            if key.attempt != FIRST_ATTEMPT:
+                later.append(key)
     except ProviderError:
         return []
+    census.held[member.name] = held
+    return later
 
 
 async def _fragments(provider: IStorageProvider) -> AsyncIterator[FragmentKey]:

@@ -27,6 +27,7 @@ class Deletion:
 
     :param codes: all those with which objects were ever written.
     :param length_of: an object's length, if its key tells it; the fragments of others are listed.
+    :param is_whole: whether members have an object whole.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Deletion:
         codes: Sequence[Code],
         ledger: IFragmentLedger,
         length_of: Callable[[str], int | None],
+        is_whole: Callable[[str], bool],
     ) -> None:
         self._name = name
         self._placement = placement
@@ -43,6 +45,7 @@ class Deletion:
         self._codes = codes
         self._ledger = ledger
         self._length_of = length_of
+        self._is_whole = is_whole
         self._doomed: dict[str, dict[str, str]] = {name: {} for name in self._members}
         self._listed: set[str] = set()  # the members that were asked for a listing
         self._left: set[str] = set()
@@ -55,6 +58,9 @@ class Deletion:
             fragment = parse_fragment_key(key)
             if fragment is not None:
                 self._add(fragment, key)
+            elif self._is_whole(key):
+                for doomed in self._doomed.values():
+                    doomed[key] = key
             else:
                 await self._add_object(key)
         await gatherResults([self._delete(member) for member in self._members.values()])

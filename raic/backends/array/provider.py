@@ -60,6 +60,8 @@ class ArrayProvider:
     :param array_key: 32 secret bytes, with which fragments are tagged.
     :param former_codes: other codes with which objects were written that may still be there.
     :param length_of: an object's length, if its key tells it; others must be listed to be read.
+    :param is_whole: whether a key is that of an object which every member has whole, such as
+        claims, which are written without the array, but deleted through it.
     :param make_member: makes a member, not started, of a provider that is not among ``members``
         but has fragments, as the ledger says; raises ``LookupError`` or ``ConfigurationError``
         when there is no such provider.
@@ -81,6 +83,7 @@ class ArrayProvider:
         *,
         former_codes: Sequence[Code] = (),
         length_of: Callable[[str], int | None] = unknown_length,
+        is_whole: Callable[[str], bool] = lambda key: False,
         make_member: Callable[[str], Member] | None = None,
     ) -> None:
         _check(members, code, happy)
@@ -93,6 +96,7 @@ class ArrayProvider:
         self._clock = clock
         self._settings = settings
         self._length_of = length_of
+        self._is_whole = is_whole
         self._make_member = make_member
         self.calls = 0
         self._placement = Placement.initial(members)
@@ -317,7 +321,14 @@ class ArrayProvider:
             check_key(key)
         if not self._started:
             return fail(self._unusable("delete_objects"))
-        deletion = Deletion(self.name, self._placement, self._codes, self._ledger, self._length_of)
+        deletion = Deletion(
+            self.name,
+            self._placement,
+            self._codes,
+            self._ledger,
+            self._length_of,
+            self._is_whole,
+        )
         for key in keys:
             self._lengths.forget(key)
         return deletion.run(keys).addCallback(self._deleted, keys)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -19,6 +21,8 @@ T = TypeVar("T")
 
 _MOST_PAGES = 100
 
+_Listed: TypeAlias = "tuple[Member, list[ListedObject]]"
+
 
 @implementer(IStorageProvider)
 class QuorumProvider:
@@ -29,14 +33,18 @@ class QuorumProvider:
 
     It neither starts nor stops the members.
 
+    :param members: asked for the present ones: those that take the place of others are given what
+        these have, whenever it is listed.
     :param happy: how many members a write of the array needs.
     """
 
-    def __init__(self, name: str, members: Sequence[Member], happy: int) -> None:
+    _log = Logger()
+
+    def __init__(self, name: str, members: Callable[[], Sequence[Member]], happy: int) -> None:
         self.name = name
-        self._members = tuple(members)
-        self._to_write = len(self._members) - happy + 1
-        self._to_read = happy
+        self._members = members
+        self._happy = happy
+        self._copying: Deferred[None] | None = None
 
     def start(self) -> Deferred[None]:
         """Nothing: the array starts its members."""
@@ -64,24 +72,28 @@ class QuorumProvider:
 
         With fewer members than are to have it, it fails with ``OutcomeUnknown``: some may.
         """
-        stored, failed = await self._ask(lambda member: member.provider.put_object(key, data))
-        if len(stored) < self._to_write:
-            raise OutcomeUnknown(self.name, "put_object", self._too_few(len(stored), failed))
+        members = self._members()
+        stored, failed = await self._ask(
+            members, lambda member: member.provider.put_object(key, data)
+        )
+        if len(stored) <= len(members) - self._happy:
+            raise OutcomeUnknown(self.name, "put_object", _too_few(len(stored), members, failed))
         return Stored(key, len(data))
 
     @async_to_deferred
     async def get_object(self, key: str, offset: int, length: int) -> bytes:
         """See :class:`raic.interfaces.IStorageProvider`."""
         failed: list[Exception] = []
-        for member in self._members:
+        members = self._members()
+        for member in members:
             try:
                 return await member.provider.get_object(key, offset, length)
             except ProviderError as error:
                 failed.append(error)
         missing = [error for error in failed if isinstance(error, ObjectNotFound)]
-        if len(missing) >= self._to_read:
+        if len(missing) >= self._happy:
             raise missing[0]
-        raise OwnershipUnknown(self.name, "get_object", self._too_few(len(missing), failed))
+        raise OwnershipUnknown(self.name, "get_object", _too_few(len(missing), members, failed))
 
     @async_to_deferred
     async def list_objects(self, prefix: str, token: str | None) -> ObjectPage:
@@ -89,32 +101,70 @@ class QuorumProvider:
 
         Fires as soon as enough members have answered, so that none that is slow holds it up.
         """
+        members = self._members()
 
-        def ask(member: Member) -> Deferred[list[ListedObject]]:
-            return _list_all(member.provider, prefix)
+        def ask(member: Member) -> Deferred[_Listed]:
+            listing = _list_all(member.provider, prefix)
+            return listing.addCallback(lambda objects: (member, objects))
 
-        listed, failed = await self._ask(ask, self._to_read)
-        if len(listed) < self._to_read:
-            raise OwnershipUnknown(self.name, "list_objects", self._too_few(len(listed), failed))
-        merged = {found.key: found for objects in listed for found in objects}
+        listed, failed = await self._ask(members, ask, self._happy)
+        if len(listed) < self._happy:
+            raise OwnershipUnknown(
+                self.name, "list_objects", _too_few(len(listed), members, failed)
+            )
+        merged = {found.key: found for _, objects in listed for found in objects}
+        self._spread(merged, list(listed))
         return ObjectPage(tuple(merged[key] for key in sorted(merged)), None)
 
     @async_to_deferred
     async def delete_objects(self, keys: Collection[str]) -> frozenset[str]:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        left, failed = await self._ask(lambda member: member.provider.delete_objects(keys))
+        left, failed = await self._ask(
+            self._members(), lambda member: member.provider.delete_objects(keys)
+        )
         return frozenset(keys) if failed else frozenset().union(*left)
 
     @async_to_deferred
     async def get_space(self) -> Space:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        spaces, failed = await self._ask(lambda member: member.provider.get_space())
+        spaces, failed = await self._ask(
+            self._members(), lambda member: member.provider.get_space()
+        )
         if not spaces:
             raise failed[0]
         return Space(None, min(space.available for space in spaces))
 
+    def _spread(self, merged: Mapping[str, ListedObject], listed: Sequence[_Listed]) -> None:
+        """Give members what others have, in the background: nobody waits for it."""
+        lacking = {
+            member: sorted(merged.keys() - {found.key for found in objects})
+            for member, objects in listed
+        }
+        if self._copying is None and any(lacking.values()):
+            self._copying = self._copy_all(lacking, merged)
+            self._copying.addBoth(self._copied)
+
+    @async_to_deferred
+    async def _copy_all(
+        self, lacking: Mapping[Member, Sequence[str]], merged: Mapping[str, ListedObject]
+    ) -> None:
+        for member, keys in lacking.items():
+            # What cannot be copied is found again by the next listing.
+            with suppress(ProviderError):
+                for key in keys:
+                    data = await self.get_object(key, 0, merged[key].size)
+                    await member.provider.put_object(key, data)
+
+    def _copied(self, result: object) -> None:
+        self._copying = None
+        if isinstance(result, Failure):
+            self._log.failure("{array}: claims were not copied", result, array=self.name)
+
     def _ask(
-        self, call: Callable[[Member], Deferred[T]], enough: int | None = None
+        self,
+        members: Sequence[Member],
+        call: Callable[[Member], Deferred[T]],
+        enough: int | None = None,
     ) -> Deferred[tuple[list[T], list[ProviderError]]]:
         """What the members answered, and how those that did not failed.
 
@@ -132,17 +182,18 @@ class QuorumProvider:
                 outcome.errback(reason)
 
         def ended(_: None) -> None:
-            is_over = len(answers) + len(failed) == len(self._members)
+            is_over = len(answers) + len(failed) == len(members)
             if not outcome.called and (is_over or len(answers) == enough):
                 outcome.callback((answers, failed))
 
-        for asked in [call(member) for member in self._members]:
+        for asked in [call(member) for member in members]:
             asked.addCallbacks(answers.append, failure).addCallback(ended)
         return outcome
 
-    def _too_few(self, count: int, failed: Sequence[Exception]) -> str:
-        reasons = "; ".join(str(error) for error in failed)
-        return f"only {count} of {len(self._members)} providers answered: {reasons}"
+
+def _too_few(count: int, members: Sequence[Member], failed: Sequence[Exception]) -> str:
+    reasons = "; ".join(str(error) for error in failed)
+    return f"only {count} of {len(members)} providers answered: {reasons}"
 
 
 @async_to_deferred

@@ -5,9 +5,12 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from raic.backends.array import census as taken
 from raic.backends.array.census import record_attempts, take_census
 from raic.backends.array.members import Member
 from raic.backends.array.memoryledger import MemoryLedger
+from raic.backends.array.placing import placement_found
+from raic.errors import ObjectNotFound
 from raic.fragmentkeys import FragmentKey, new_attempt
 from tests.backends.array.arrays import Rig
 
@@ -20,6 +23,9 @@ class Census(SynchronousTestCase):
         self.successResultOf(self.rig.array.start())
         self.members = [Member(name, self.rig.inner[name]) for name in self.rig.names]
 
+    def census(self) -> taken.Census:
+        return self.successResultOf(take_census(self.members))
+
     def keep(self, name: str, *numbers: int, attempt: str = "0") -> None:
         """Put fragments on one member."""
         for number in numbers:
@@ -28,29 +34,40 @@ class Census(SynchronousTestCase):
 
     def test_of_an_array_that_was_never_repaired_there_is_nothing_to_tell(self) -> None:
         self.successResultOf(self.rig.array.put_object(KEY, b"0123456789"))
-        self.assertEqual(self.successResultOf(take_census(self.members)), {})
+        self.assertEqual(self.census().attempts, {})
 
     def test_a_later_attempt_is_preferred_wherever_it_lies(self) -> None:
         later = new_attempt()
         first, second, *_ = self.rig.names
         self.keep(first, 0, 1)
         self.keep(second, 1, attempt=later)
-        found = self.successResultOf(take_census(self.members))
+        found = self.census().attempts
         self.assertEqual({n: key.attempt for n, key in found[KEY].items()}, {1: later})
 
     def test_a_member_that_is_away_is_left_out(self) -> None:
         self.keep(self.rig.names[1], 1, attempt=new_attempt())
         self.successResultOf(self.rig.inner[self.rig.names[1]].stop())
-        self.assertEqual(self.successResultOf(take_census(self.members)), {})
+        self.assertEqual(self.census().attempts, {})
 
     def test_what_was_found_counts_in_the_new_index_if_its_object_does(self) -> None:
         ledger, later = MemoryLedger(), new_attempt()
         self.keep(self.rig.names[1], 1, attempt=later)
         ledger.commit([KEY])
-        found = self.successResultOf(take_census(self.members))
+        found = self.census().attempts
         self.successResultOf(Deferred.fromCoroutine(record_attempts(ledger, found, 0)))
         state = self.successResultOf(ledger.lookup(KEY))
         self.assertEqual(dict(state.attempts), {1: later})
+
+    def test_objects_are_read_in_whatever_order_members_are_named_to_a_new_index(self) -> None:
+        self.successResultOf(self.rig.array.put_object(KEY, b"0123456789"))
+        self.rig.members.reverse()
+        self.rig.ledger = MemoryLedger()
+        array = self.rig.make()
+        self.successResultOf(array.start())
+        self.failureResultOf(array.get_object(KEY, 0, 10), ObjectNotFound)
+        placement = placement_found("clouds", self.rig.members, self.census().held)
+        self.successResultOf(array.place(placement))
+        self.assertEqual(self.successResultOf(array.get_object(KEY, 0, 10)), b"0123456789")
 
 
 class Listings(SynchronousTestCase):

@@ -278,6 +278,15 @@ class TestDeleting(ProviderCase):
         self.failureResultOf(rig.array.delete_objects([KEY]), ProviderUnreachable)
         self.assertEqual(self.delete(rig, KEY), frozenset())
 
+    def test_what_every_member_has_whole_is_deleted_whole(self) -> None:
+        rig = self.begin(2, 2, 3, is_whole=lambda key: key.startswith("claims/"))
+        for inner in rig.inner.values():
+            self.successResultOf(inner.put_object("claims/1.abc.3", b"abc"))
+        self.put(rig, KEY)
+        deleting = rig.array.delete_objects(["claims/1.abc.3"])
+        self.assertEqual(self.successResultOf(deleting), frozenset())
+        self.assertEqual([len(rig.fragments(name)) for name in rig.names], [1, 1, 1])
+
     def test_a_fragments_key_deletes_just_the_fragment(self) -> None:
         rig = self.begin()
         self.put(rig, KEY)

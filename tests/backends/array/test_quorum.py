@@ -23,7 +23,8 @@ class Claims(SynchronousTestCase):
         self.members = [MemoryProvider(name) for name in "abcd"]
         for member in self.members:
             self.successResultOf(member.start())
-        self.quorum = QuorumProvider("x", [Member(m.name, m) for m in self.members], 3)
+        self.present = [Member(m.name, m) for m in self.members]
+        self.quorum = QuorumProvider("x", lambda: self.present, 3)
 
     def lose(self, *names: str) -> None:
         for member in self.members:
@@ -70,12 +71,33 @@ class Claims(SynchronousTestCase):
         plan = FaultPlan()
         gate = plan.hang("list_objects")
         hung = FaultyProvider(self.members[0], plan)
-        members = [Member("a", hung), *(Member(m.name, m) for m in self.members[1:])]
-        quorum = QuorumProvider("x", members, 3)
+        self.present[0] = Member("a", hung)
+        quorum = self.quorum
         listed = self.successResultOf(quorum.list_objects("claims/", None))
         self.assertEqual([found.key for found in listed.objects], [KEY])
         self.assertEqual(gate.waiting, 1)
         gate.release()
+
+    def test_a_member_that_takes_the_place_of_another_is_given_what_there_is(self) -> None:
+        self.successResultOf(self.quorum.put_object(KEY, b"abc"))
+        self.lose("d")
+        spare = MemoryProvider("spare")
+        self.successResultOf(spare.start())
+        self.present[3] = Member("spare", spare)
+        self.assertEqual(self.listed(), [KEY])
+        self.lose("a")
+        self.assertEqual(self.listed(), [KEY])
+        self.assertEqual(self.successResultOf(spare.get_object(KEY, 0, 9)), b"abc")
+
+    def test_a_member_that_cannot_be_given_anything_keeps_it_from_nobody(self) -> None:
+        self.successResultOf(self.quorum.put_object(KEY, b"abc"))
+        full, spare = MemoryProvider("full", capacity=0), MemoryProvider("spare")
+        for each in (full, spare):
+            self.successResultOf(each.start())
+        self.present[2:] = [Member("full", full), Member("spare", spare)]
+        self.quorum = QuorumProvider("x", lambda: self.present, 4)
+        self.assertEqual(self.listed(), [KEY])
+        self.assertEqual(self.successResultOf(spare.get_object(KEY, 0, 9)), b"abc")
 
     def test_what_one_member_has_alone_counts_for_nothing(self) -> None:
         self.lose("b", "c", "d")
@@ -102,7 +124,8 @@ class Claims(SynchronousTestCase):
     def test_the_room_is_that_of_the_fullest(self) -> None:
         small = MemoryProvider("small", capacity=10)
         self.successResultOf(small.start())
-        quorum = QuorumProvider("x", [Member("a", self.members[0]), Member("small", small)], 1)
+        members = [self.present[0], Member("small", small)]
+        quorum = QuorumProvider("x", lambda: members, 1)
         self.assertEqual(self.successResultOf(quorum.get_space()).available, 10)
         for member in (self.members[0], small):
             self.successResultOf(member.stop())

@@ -20,6 +20,11 @@ def refusal(
         doing = " ".join((moving.kind, *moving.names))
         remedy = "wait until it has ended: raic array status shows how far it is"
         return OperationRefused(f"'{doing}' is under way", remedy)
+    half = _half_replaced(array)
+    if half is not None and moving is None:
+        return (
+            None if operation.kind == REPLACE and half == {*operation.names} else _unfinished(half)
+        )
     problems = _name_problems(array, operation)
     if problems:
         return ConfigurationError(problems)
@@ -42,6 +47,27 @@ def _name_problems(array: ArrayProvider, operation: Operation) -> list[str]:
         for name in coming
         if name in members
     ]
+
+
+def _half_replaced(array: ArrayProvider) -> set[str] | None:
+    """Two providers that share a number: an index that was made anew knows no more that one of
+    them was taking the place of the other.
+    """
+    placement = array.placement()
+    for number in placement.numbers():
+        names = {member.name for member in placement.where(number)}
+        if len(names) > 1:
+            return names
+    return None
+
+
+def _unfinished(names: set[str]) -> OperationRefused:
+    one, other = sorted(names)
+    return OperationRefused(
+        f"{one} and {other} share their fragments: one was taking the place of the other when the"
+        " index was lost",
+        f"finish that first: raic array replace {one} {other}, or the other way round",
+    )
 
 
 def _too_few(array: ArrayProvider, name: str) -> OperationRefused | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,6 +26,7 @@ from raic.backends.array.maintenance import (
     Progress,
 )
 from raic.backends.array.provider import ArrayProvider
+from raic.backends.array.upkeep.asking import Asking
 from raic.backends.array.upkeep.estimates import Estimator
 from raic.backends.array.upkeep.handling import Handler
 from raic.backends.array.upkeep.jobs import Job, is_cancelled
@@ -88,6 +89,7 @@ class ArrayMaintenance:
         self._pace = Pace(clock, repair_rate, lambda: array.calls)
         self._handler = Handler(array, ledger, clock, random, self._pace)
         self._repairer = Repairer(self._handler)
+        self._asking = Asking(array, ledger, clock)
         self._jobs: dict[Operation, Job] = {}
         self._stopped = False
 
@@ -102,6 +104,7 @@ class ArrayMaintenance:
             move = Move.load(notes[NOTE])
             self._begin(move.operation, lambda job: self._move(job, move, True), move.began)
         self._repairer.start()
+        self._asking.start()
 
     def stop(self) -> Deferred[None]:
         """End everything where it is.
@@ -110,9 +113,10 @@ class ArrayMaintenance:
         """
         self._stopped = True
         self._repairer.stop()
+        self._asking.stop()
         for job in list(self._jobs.values()):
             job.stop()
-        return gatherResults([]).addCallback(lambda _: None)
+        return succeed(None)
 
     # What is told
 
@@ -271,8 +275,12 @@ class ArrayMaintenance:
             noted = (await self._ledger.get_notes()).get(NUMBER_NOTE)
             numbers: tuple[int, ...] = (next_number(placement.numbers(), noted),)
         else:
-            numbers = tuple(n for n in placement.numbers() if placement.home(n).name == names[0])
-        if kind != DRAIN:
+            numbers = tuple(
+                n
+                for n in placement.numbers()
+                if names[0] in {member.name for member in placement.where(n)}
+            )
+        if kind != DRAIN and names[-1] not in {member.name for member in self._array.members()}:
             try:
                 member = self._make_member(names[-1])
             except LookupError:

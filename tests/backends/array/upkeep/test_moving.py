@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from raic.backends.array.maintenance import IArrayMaintenance, Outcome, Progress
+from raic.backends.array.members import Placement
 from raic.backends.array.upkeep.clearing import Clearing
 from raic.backends.array.upkeep.service import ArrayMaintenance
 from raic.errors import ConfigurationError, OperationRefused, ProviderUnreachable, ServiceStopping
@@ -105,6 +106,27 @@ class ReplacingTests(MovingCase):
         self.finish(self.replace())
         self.assertEqual(self.rig.fragments("new"), before)
         self.assertEqual(self.rig.ledger.attempts, {})
+        self.assert_all_whole()
+
+    def test_one_that_a_lost_index_has_forgotten_is_finished_before_anything_else(self) -> None:
+        self.write(*"abc")
+        moving = self.rig.array.placement().moving(2, self.rig.known_member("new"))
+        self.finish(self.maintenance.add("new", ignore))
+        # As a restore finds it: the old member has most, and the new one has some.
+        home, also = moving.also(2), moving.home(2)
+        assert home is not None
+        places = {n: (moving.home(n), moving.also(n)) for n in (0, 1, 3)}
+        place = Placement({**places, 2: (home, also)})
+        self.successResultOf(self.rig.array.place(place))
+        for refused in (
+            self.maintenance.add("other", ignore),
+            self.maintenance.drain("b2", ignore),
+        ):
+            failure = self.failureResultOf(refused, OperationRefused)
+            self.assertIn("raic array replace b2 new", failure.value.remedy)
+        self.finish(self.replace())
+        self.assertEqual(self.homes(), ["aws", "ovh", "new", "attic"])
+        self.assertEqual(self.rig.fragments("b2"), {})
         self.assert_all_whole()
 
     def test_altered_and_missing_fragments_are_made_anew(self) -> None:

@@ -48,6 +48,24 @@ class RepairingTests(SynchronousTestCase):
             self.assert_whole(f"shares/aa/{number}")
         self.assertEqual(repairer.done, 5)
 
+    def test_a_member_is_found_to_be_well_again_though_nobody_reads(self) -> None:
+        self.write()
+        maintenance = self.rig.upkeep()
+        self.successResultOf(maintenance.start())
+        self.addCleanup(maintenance.stop)
+        self.rig.lose("aws")
+        self.successResultOf(self.rig.array.get_object(KEY, 0, 5000))
+
+        def state() -> str:
+            status = self.successResultOf(maintenance.status())
+            return {each.name: each.state for each in status.members}["aws"]
+
+        self.rig.pump(1.0, 120)
+        self.assertEqual(state(), "failing")
+        self.rig.heal("aws")
+        self.rig.pump(1.0, 80)
+        self.assertEqual(state(), "well")
+
     def test_a_fragment_that_is_there_after_all_is_not_made_again(self) -> None:
         self.write()
         (text,) = self.rig.held("aws")
