@@ -91,7 +91,12 @@ class ProviderUnreachable(ProviderError):
 
 
 class CircuitOpen(ProviderUnreachable):
-    """The provider failed repeatedly a moment ago; it was not asked again."""
+    """The provider failed repeatedly a moment ago; it was not asked again.
+
+    :ivar probe_in: in how many seconds it may be asked; None where waiting for that is no use.
+    """
+
+    probe_in: float | None = None
 
 
 class ProviderTimedOut(ProviderError):

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from raic.assembly.folderlock import HeldFolder
 from raic.backends.layers.circuit import CircuitSettings
-from raic.backends.layers.stack import NO_LAYERS, Layers, Wrap, wrap_in_layers
+from raic.backends.layers.stack import NO_LAYERS, Layers, LayerSettings, Wrap, wrap_in_layers
 from raic.backends.layers.timeout import Timeouts
 from raic.config.identity import Identity
 from raic.config.loading import CONFIG_NAME
@@ -94,10 +94,18 @@ def make_member(
         below.append(inner)
         return protect(inner) if protect else inner
 
-    chosen = settings.cloud.layers if cached else evolve(settings.cloud.layers, cache=None)
+    chosen = settings.cloud.layers if cached else _in_array(settings.cloud.layers)
     random = Random()  # noqa: S311 - it spreads retries
     layers = wrap_in_layers(cloud, chosen, reactor, random, protect=guard, length_of=length_of)
     return MemberStack(settings, layers, below[0], cloud)
+
+
+def _in_array(settings: LayerSettings) -> LayerSettings:
+    """Without what an array has above all, and without waiting for a member that is down: others
+    are there to ask.
+    """
+    circuit = None if settings.circuit is None else evolve(settings.circuit, patience=0.0)
+    return evolve(settings, cache=None, circuit=circuit)
 
 
 def make_folder(

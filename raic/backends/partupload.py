@@ -22,8 +22,9 @@ from raic.values import Stored
 
 T = TypeVar("T")
 
-ATTEMPTS = 4
+ATTEMPTS = 8
 FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 4.0
 RETRY_SECONDS = 20.0
 """No attempt begins later than this after the first one: with a request's own timeouts it ends
 within the 45 s that a client waits."""
@@ -286,4 +287,4 @@ class PartUpload:
 def _pause(attempt: int, error: ProviderError) -> float:
     """How long to wait before the next attempt: a random time, or what the provider asks for."""
     asked = error.retry_after if isinstance(error, ProviderBusy) else None
-    return max(asked or 0.0, _random.uniform(0, FIRST_PAUSE * 2**attempt))
+    return max(asked or 0.0, _random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)))

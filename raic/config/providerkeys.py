@@ -174,7 +174,7 @@ CLOUD_KEYS = (
         SECTION,
         "attempts",
         parsers.whole,
-        "6",
+        "10",
         "How often a call is made at most before it fails; 1 for no repetition.",
     ),
     ours(

@@ -37,6 +37,9 @@ for every call, with an exact remedy, which an open circuit would hide behind "u
 NOT_ASKED = (CircuitOpen, QueueTooLong)
 """What says nothing about the provider, because it was not asked."""
 
+PROBING_SECONDS = 0.5
+"""When to come back while a call is finding out; most do so sooner."""
+
 
 class CircuitState(Enum):
     """Whether calls are let through."""
@@ -65,6 +68,8 @@ class CircuitSettings:
     :ivar pause: after how many seconds a call is let through to find out; doubled every time that
         it fails.
     :ivar longest_pause: the pause never becomes longer than this.
+    :ivar patience: for so many seconds from the first opening on, whoever is refused is told when
+        to come back; after that the provider is down rather than in trouble.
     """
 
     failures: int = 5
@@ -73,6 +78,7 @@ class CircuitSettings:
     least_calls: int = 20
     pause: float = 5.0
     longest_pause: float = 60.0
+    patience: float = 45.0
 
 
 _DEFAULT = CircuitSettings()
@@ -103,6 +109,7 @@ class CircuitBreaker(CallLayer):
         self._calls_before = self._failed_before = 0  # in the one before
         self._pause = settings.pause
         self._closed_to = 0.0
+        self._down_since = 0.0
         self._next_probe = 0.0
         self._period = 0  # counts the changes of state
         self.state = CircuitState.CLOSED
@@ -182,7 +189,10 @@ class CircuitBreaker(CallLayer):
         self._window_ends = now + self._settings.window
 
     def _open(self) -> None:
-        self._closed_to = self._clock.seconds() + self._pause
+        now = self._clock.seconds()
+        self._closed_to = now + self._pause
+        if self.state is CircuitState.CLOSED:
+            self._down_since = now
         self._change(CircuitState.OPEN)
 
     def _may_probe(self) -> bool:
@@ -219,4 +229,10 @@ class CircuitBreaker(CallLayer):
     def _refusal(self, operation: str) -> CircuitOpen:
         error = self.last_error
         cause = f"it is left alone for a while, because {error}"
-        return CircuitOpen(self.name, operation, cause, error.remedy if error is not None else "")
+        remedy = error.remedy if error is not None else ""
+        refusal = CircuitOpen(self.name, operation, cause, remedy)
+        now = self._clock.seconds()
+        if now < self._down_since + self._settings.patience:
+            opens = self._closed_to - now if self.state is CircuitState.OPEN else PROBING_SECONDS
+            refusal.probe_in = opens
+        return refusal

@@ -20,11 +20,11 @@ from raic.interfaces import IStorageProvider
 class RepeatedCall:
     """A call that has not succeeded at once.
 
-    :param again: makes another attempt; None where there must be none.
+    :param again: makes another attempt.
     """
 
     def __init__(
-        self, retries: Retries, operation: str, again: Callable[[], Deferred[Any]] | None
+        self, retries: Retries, operation: str, again: Callable[[], Deferred[Any]]
     ) -> None:
         self._retries = retries
         self._operation = operation
@@ -68,21 +68,23 @@ class RepeatedCall:
         if isinstance(failure.value, OutcomeUnknown):
             self._unknown = failure.value
         self._last = telling(failure, self._last)
+        if isinstance(failure.value, NOT_ASKED):
+            self._attempts -= 1
         pause = None
-        if self._again is not None and not self._over:
+        if not self._over:
             left = self._end - self._retries.now()
             pause = self._retries.pause_before(self._operation, failure.value, self._attempts, left)
         if pause is None:
             self._fail(self._last)
         else:
-            self._timer = self._retries.after(pause, self._repeat, self._again)
+            self._timer = self._retries.after(pause, self._repeat)
             self._retries.sleeps(self)
 
-    def _repeat(self, again: Callable[[], Deferred[Any]]) -> None:
+    def _repeat(self) -> None:
         self._retries.wakes(self)
         self._timer = None
         self._attempts += 1
-        self._wait_for(maybeDeferred(again))
+        self._wait_for(maybeDeferred(self._again))
 
     def _expire(self) -> None:
         """The time is over: the attempt under way is the last."""
@@ -211,6 +213,8 @@ class ResumedStream(Relay):
             self._finish(self.delivered)  # it had all that was asked for
             return
         self._last = telling(failure, self._last)
+        if isinstance(failure.value, NOT_ASKED):
+            self._attempts -= 1
         left = self._end - self._retries.now()
         pause = self._retries.pause_before("stream_object", failure.value, self._attempts, left)
         if pause is None:

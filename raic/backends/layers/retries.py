@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from raic.backends.layers.circuit import NOT_ASKED
 from raic.errors import (
+    CircuitOpen,
     ObjectNotFound,
     OutcomeUnknown,
     ProviderBusy,
@@ -21,11 +22,12 @@ REPEATABLE_WRITES = frozenset({"put_object", "delete_objects"})
 """Doing these twice does no more than doing them once, so an unknown outcome may be tried anew."""
 
 ONCE = frozenset({"write", "finish"})
-"""An upload's own calls: its bytes are gone when they fail."""
+"""An upload's own calls: its bytes are gone once the provider was asked."""
 
 _READS = frozenset({"get_object", "stream_object"})
 
 _TOKENS = 10.0
+_TOKENS_PER_SECOND = 0.2
 
 
 class Sleeper(Protocol):
@@ -50,7 +52,7 @@ class RetryPolicy:
         what they know somewhere.
     """
 
-    attempts: int = 6
+    attempts: int = 10
     first_pause: float = 0.25
     longest_pause: float = 8.0
     budget: float = 45.0
@@ -62,8 +64,9 @@ class Retries:
     """What all the retries of a provider have in common.
 
     Together they are bounded: each call, and each piece of a stream, earns ``ratio`` of a token,
-    at most ten are kept, and a retry costs one.  So a provider in trouble gets little more load
-    than a healthy one.
+    every five seconds one more is there, at most ten are kept, and a retry costs one.  So a
+    provider in trouble gets little more load than a healthy one, and a node with little to do
+    gets over the next trouble, too.
 
     :ivar made: how many retries there were.
     """
@@ -78,6 +81,7 @@ class Retries:
         self._tokens = _TOKENS
         # Of their own: an object that is gone for good must not use up those of all others.
         self._tokens_for_missing = _TOKENS
+        self._earned_until = clock.seconds()
         self._sleeping: set[Sleeper] = set()
 
     def now(self) -> float:
@@ -103,21 +107,30 @@ class Retries:
 
     def earn(self) -> None:
         """Note a call, or a piece of a stream, that pays for a part of a retry."""
-        ratio = self._policy.ratio
-        if self._tokens < _TOKENS:
-            self._tokens = min(_TOKENS, self._tokens + ratio)
-        if self._tokens_for_missing < _TOKENS:
-            self._tokens_for_missing = min(_TOKENS, self._tokens_for_missing + ratio)
+        if self._tokens < _TOKENS or self._tokens_for_missing < _TOKENS:
+            self._add_tokens(self._policy.ratio)
+
+    def _add_tokens(self, earned: float) -> None:
+        now = self.now()
+        earned += (now - self._earned_until) * _TOKENS_PER_SECOND
+        self._earned_until = now
+        self._tokens = min(_TOKENS, self._tokens + earned)
+        self._tokens_for_missing = min(_TOKENS, self._tokens_for_missing + earned)
 
     def pause_before(
         self, operation: str, error: BaseException | None, attempts: int, left: float
     ) -> float | None:
         """How long to wait before calling again; None for not calling again.
 
+        To wait until the provider may be asked at all is no retry.
+
         :param attempts: how many there were.
         :param left: the seconds that are left of the budget.
         """
+        if isinstance(error, CircuitOpen):
+            return self._pause_before_probe(error, left)
         policy = self._policy
+        self._add_tokens(0.0)
         missing = isinstance(error, ObjectNotFound) and operation in _READS
         tokens = self._tokens_for_missing if missing else self._tokens
         if attempts >= policy.attempts or tokens < 1.0:
@@ -139,10 +152,16 @@ class Retries:
         self.made += 1
         return pause
 
+    def _pause_before_probe(self, error: CircuitOpen, left: float) -> float | None:
+        if error.probe_in is None:
+            return None
+        pause = error.probe_in + self._random.uniform(0.0, self._policy.first_pause)
+        return pause if pause < left else None
+
 
 def may_help(operation: str, error: BaseException | None) -> bool:
     """Whether the same call may succeed if it is made again soon."""
-    if not isinstance(error, ProviderError) or isinstance(error, NOT_ASKED):
+    if not isinstance(error, ProviderError) or isinstance(error, NOT_ASKED) or operation in ONCE:
         return False
     if isinstance(error, OutcomeUnknown):
         return operation in REPEATABLE_WRITES

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IConsumer, IReactorTime
 
 from raic.backends.layers.forwarding import CallLayer, has_succeeded
 from raic.backends.layers.repeating import RepeatedCall, ResumedStream
-from raic.backends.layers.retries import ONCE, Retries, RetryPolicy
+from raic.backends.layers.retries import Retries, RetryPolicy
 from raic.errors import StorageUnusable
 from raic.interfaces import IStorageProvider
 
@@ -27,7 +27,8 @@ class RetryLayer(CallLayer):
     Only whole calls whose repetition is harmless are repeated; of uploads nothing is, but their
     calls have no more time than others.  A stream goes on where it broke off, as a new ranged
     request.  Errors of layers that did not ask the provider (``CircuitOpen``, ``QueueTooLong``)
-    are not worth an attempt, and hide no error of the provider's own.
+    are no attempts, and hide no error of the provider's own.  Every call, those of uploads too,
+    waits for a circuit that says when it lets calls through again.
 
     When one attempt ends with an unknown outcome and none after it succeeds, the outcome is
     unknown, whatever the last error was.
@@ -62,8 +63,7 @@ class RetryLayer(CallLayer):
         first = function(*args)
         if has_succeeded(first):
             return first
-        again = None if operation in ONCE else partial(function, *args)
-        return RepeatedCall(self._retries, operation, again).begin(first)
+        return RepeatedCall(self._retries, operation, partial(function, *args)).begin(first)
 
     def stream_object(
         self, key: str, offset: int, length: int, consumer: IConsumer

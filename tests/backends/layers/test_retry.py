@@ -4,6 +4,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from raic.backends.layers.circuit import CircuitBreaker, CircuitSettings, CircuitState
 from raic.backends.layers.concurrency import ConcurrencyLayer
 from raic.backends.layers.retries import RetryPolicy
 from raic.backends.layers.retry import RetryLayer
@@ -104,7 +105,7 @@ class RepeatedCallTests(RetryCase):
         reading = self.read()
         self.pass_time(45)
         self.failureResultOf(reading, ProviderUnreachable)
-        self.assertEqual(self.plan.calls["get_object"], 6)
+        self.assertEqual(self.plan.calls["get_object"], 10)
 
     def test_retries_do_not_multiply_the_load(self) -> None:
         self.plan.fail("get_object", times=None)
@@ -112,8 +113,16 @@ class RepeatedCallTests(RetryCase):
         self.pass_time(45, 0.5)
         for reading in reads:
             self.failureResultOf(reading, ProviderUnreachable)
-        self.assertLessEqual(self.plan.calls["get_object"], 200 + 200 * 0.1 + 10)
+        self.assertLessEqual(self.plan.calls["get_object"], 200 + 200 * 0.1 + 10 + 45 * 0.2)
         self.assertGreater(self.plan.calls["get_object"], 205)
+
+    def test_a_node_with_little_to_do_gets_over_one_trouble_after_the_other(self) -> None:
+        self.put(KEY, TEN)
+        for _ in range(6):
+            self.plan.fail("get_object", times=5)
+            reading = self.read()
+            self.pass_time(60, 0.5)
+            self.assertEqual(self.successResultOf(reading), TEN)
 
     def test_a_call_takes_no_longer_than_its_budget(self) -> None:
         for operation, kind, call in (
@@ -162,6 +171,85 @@ class RepeatedCallTests(RetryCase):
         self.plan.lose_answer("finish")
         self.successResultOf(upload.write(TEN))
         self.failureResultOf(upload.finish(), OutcomeUnknown)
+
+
+class LeftAloneTests(LayerCase):
+    """What becomes of calls while a circuit between them and the provider is open."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.put(KEY, TEN)
+        self.circuit = CircuitBreaker(self.leaf, self.clock)
+        self.layer = RetryLayer(self.circuit, self.clock, self.random)
+
+    def calls(self) -> list[Deferred[Any]]:
+        """One of each kind, each of which the provider would answer."""
+        layer = self.layer
+        upload = layer.open_upload(f"{KEY}-{self.clock.seconds()}", 10)
+        finishing = upload.write(TEN).addCallback(lambda _: upload.finish())
+        streaming = layer.stream_object(KEY, 0, 10, Collector())
+        return [layer.get_object(KEY, 0, 10), layer.put_object(KEY, TEN), finishing, streaming]
+
+    def open(self) -> None:
+        """Let the provider fail until it is left alone."""
+        self.plan.fail("list_objects", times=5)
+        for _ in range(5):
+            self.failureResultOf(self.circuit.list_objects("", None), ProviderUnreachable)
+        self.assertIs(self.circuit.state, CircuitState.OPEN)
+
+    def test_they_wait_until_the_provider_may_be_asked(self) -> None:
+        self.open()
+        calls = self.calls()
+        asked = sum(self.plan.calls.values())
+        self.pass_time(4.9)
+        for each in calls:
+            self.assertNoResult(each)
+        self.assertEqual(sum(self.plan.calls.values()), asked)
+        self.pass_time(2)
+        for each in calls:
+            self.successResultOf(each)
+        self.assertEqual(self.layer.retries, 0)
+
+    def test_they_wait_again_when_it_is_still_in_trouble(self) -> None:
+        self.open()
+        reading = self.layer.get_object(KEY, 0, 10)
+        self.plan.fail("get_object", times=2)
+        self.pass_time(40)
+        self.assertEqual(self.successResultOf(reading), TEN)
+
+    def test_they_wait_while_one_finds_out(self) -> None:
+        self.open()
+        gate = self.plan.hang("get_object")
+        self.pass_time(5.1)
+        probing = self.circuit.get_object(KEY, 0, 1)
+        calls = self.calls()
+        self.pass_time(10)
+        for each in calls:
+            self.assertNoResult(each)
+        gate.release()
+        self.successResultOf(probing)
+        self.pass_time(1)
+        for each in calls:
+            self.successResultOf(each)
+
+    def test_they_fail_with_the_provider_s_own_error_when_it_lasts(self) -> None:
+        self.plan.fail("get_object", times=None)
+        reading = self.layer.get_object(KEY, 0, 10)
+        self.pass_time(45.1)
+        failed = self.failureResultOf(reading, ProviderUnreachable)
+        self.assertNotIsInstance(failed.value, CircuitOpen)
+        self.pass_time(5)
+        self.assertIs(self.circuit.state, CircuitState.OPEN)
+        # It is known to be down by now: there is no use in waiting.
+        for each in self.calls():
+            self.failureResultOf(each, CircuitOpen)
+
+    def test_a_provider_that_others_stand_in_for_is_not_waited_for(self) -> None:
+        self.circuit = CircuitBreaker(self.leaf, self.clock, CircuitSettings(patience=0.0))
+        self.layer = RetryLayer(self.circuit, self.clock, self.random)
+        self.open()
+        for each in self.calls():
+            self.failureResultOf(each, CircuitOpen)
 
 
 class UnknownOutcomeTests(RetryCase):
@@ -240,12 +328,12 @@ class ResumedStreamTests(LayerCase):
         self.assertTrue(collector.data == self.data)
 
     def test_a_stream_that_never_begins_fails(self) -> None:
-        self.breaking.after = [0] * 10
+        self.breaking.after = [0] * 20
         collector = Collector()
         streaming = self.stream(collector)
         self.pass_time(45)
         self.failureResultOf(streaming, ProviderUnreachable)
-        self.assertEqual(len(self.breaking.offsets), 6)
+        self.assertEqual(len(self.breaking.offsets), 10)
         self.assertFalse(collector.registered)
 
     def test_a_stream_that_broke_after_its_last_byte_is_complete(self) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 
 from attrs import evolve
 
+from raic.backends.layers.circuit import CircuitState
 from raic.backends.layers.rate import RateLayer, Rates
 from raic.backends.layers.stack import (
     NO_LAYERS,
@@ -100,11 +101,15 @@ class ScenarioTests(LayerCase):
             self.assertEqual(IImmediateReads(self.provider).read_now(KEY, 2, 5), TEN[2:7])
         self.assertEqual(self.leaf.requests_made(), {"get_object": 1})
 
-    def test_a_provider_that_is_down_is_left_alone_within_seconds(self) -> None:
+    def test_a_provider_that_is_down_is_left_alone(self) -> None:
         for operation in ("get_object", "put_object", "list_objects"):
             self.plan.fail(operation, times=None)
         reads = [self.provider.get_object(f"{KEY}{n}", 0, 5) for n in range(5)]
         self.pass_time(1)
+        self.assertEqual(self.leaf.requests_made(), {"get_object": 5})
+        assert self.layers.circuit is not None
+        self.assertIs(self.layers.circuit.state, CircuitState.OPEN)
+        self.pass_time(50)
         for reading in reads:
             # What the provider said is of more use than that it is left alone.
             failed = self.failureResultOf(reading, ProviderUnreachable)
@@ -116,9 +121,9 @@ class ScenarioTests(LayerCase):
         self.assertEqual(sum(self.plan.calls.values()), before)
 
     def test_a_provider_that_comes_back_is_used_again(self) -> None:
-        self.test_a_provider_that_is_down_is_left_alone_within_seconds()
+        self.test_a_provider_that_is_down_is_left_alone()
         self.plan.heal()
-        self.pass_time(20)
+        self.pass_time(40)
         reading = self.provider.get_object(KEY, 0, 5)
         self.assertEqual(self.successResultOf(reading), TEN[:5])
 

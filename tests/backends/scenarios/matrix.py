@@ -29,7 +29,7 @@ from tests.contracts.driving import driven
 from tests.services.certificates import loopback_certificate
 from tests.services.scripted_http import Answer, Then
 
-UPLOAD_ATTEMPTS = 4
+UPLOAD_ATTEMPTS = partupload.ATTEMPTS
 """How often an upload's own requests are made: the leaf does that, which has their bytes."""
 
 BRIEF = {"connect_timeout": 0.2, "read_timeout": 0.2}
