@@ -129,6 +129,8 @@ class OutcomeUnknown(ProviderError):
     The caller must not use the key again; it belongs into the garbage.
     """
 
+    remedy = "nothing, unless it lasts: then check the network and the provider's own status page"
+
 
 class ObjectNotFound(ProviderError):
     """No object has that key."""

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from raic.deferreds import async_to_deferred
-from raic.errors import IndexStopped
+from raic.errors import IndexStopped, RaicError
 from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.ages import REQUEST_SECONDS
 from raic.shares.pins import Pins
@@ -130,7 +130,8 @@ class Collector:
         if type(error) not in self._logged:
             self._logged.add(type(error))
             self._log.warn(
-                "garbage was not collected: {error!r}; {remedy}",
+                "garbage was not collected: {what}; {remedy}",
                 error=error,
+                what=error if isinstance(error, RaicError) else repr(error),
                 remedy=getattr(error, "remedy", ""),
             )

@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from raic.deferreds import async_to_deferred
-from raic.errors import IndexStopped
+from raic.errors import IndexStopped, RaicError
 from raic.interfaces import IIndex
 from raic.shares.ages import GARBAGE_SECONDS
 from raic.values import ExpiryBatch, ExpiryPolicy, ExpiryRun
@@ -122,8 +122,9 @@ class Expirer:
         except Exception as error:  # noqa: BLE001 (whatever it is, the next run may do better)
             wait = RETRY_SECONDS
             self._log.warn(
-                "what is no longer leased was not dropped: {error!r}; {remedy}",
+                "what is no longer leased was not dropped: {what}; {remedy}",
                 error=error,
+                what=error if isinstance(error, RaicError) else repr(error),
                 remedy=getattr(error, "remedy", ""),
             )
         if self._running:

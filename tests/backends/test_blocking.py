@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from raic.backends import partupload
 from raic.backends.blocking import BlockingProvider
 from raic.backends.blockingstore import PartPlan
 from raic.backends.patience import Patience
@@ -175,13 +176,14 @@ class UploadTests(HeldCase):
         self.failureResultOf(finishing, ProviderBusy)
 
     def test_attempts_are_few(self) -> None:
-        self.store.wrong = {"put": [Broken("no")] * 9}
+        self.patch(partupload, "RETRY_SECONDS", 1000.0)
+        self.store.wrong = {"put": [Broken("no")] * 20}
         upload = self.provider.open_upload(KEY, 3)
         upload.write(b"abc")
         finishing = upload.finish()
         self.settle()
         self.failureResultOf(finishing, ProviderUnreachable)
-        self.assertEqual(self.store.calls, ["put"] * 4)
+        self.assertEqual(self.store.calls, ["put"] * partupload.ATTEMPTS)
 
     def test_a_completion_is_told_that_an_earlier_one_may_have_succeeded(self) -> None:
         lost = OutcomeUnknown(NAME, "finish", "no answer")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,6 +83,24 @@ class Away(SynchronousTestCase):
         client.start()
         other = put(client, content(6000))
         self.assertEqual(get(client, other), content(6000))
+
+    def test_a_cloud_that_is_away_for_some_seconds_costs_its_clients_nothing_but_time(self) -> None:
+        node = self.node
+        node.interval = 60.0  # as it is in production
+        node.start()
+        node.store(FIRST, b"x" * 1000)
+        node.write_slot(FIRST, b"before")
+        self.cloud.close()
+        with ThreadPoolExecutor(4) as pool:
+            calls = [pool.submit(node.read, FIRST) for _ in range(2)]
+            calls.append(pool.submit(node.write_slot, FIRST, b"during"))
+            calls.append(pool.submit(node.store, SECOND, b"y" * 1000))
+            node.says("cloud is left alone for 5 seconds")
+            self.cloud.open()
+            answers = [each.result() for each in calls]
+        self.assertEqual(answers[:2], [b"x" * 1000] * 2)
+        self.assertEqual(node.read(SECOND), b"y" * 1000)
+        self.assertNotIn(" 503", node.running().output())
 
     def test_it_can_be_stopped_while_it_waits(self) -> None:
         self.node.start()

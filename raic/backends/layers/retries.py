@@ -26,8 +26,8 @@ ONCE = frozenset({"write", "finish"})
 
 _READS = frozenset({"get_object", "stream_object"})
 
-_TOKENS = 10.0
-_TOKENS_PER_SECOND = 0.2
+_TOKENS = 100.0
+_TOKENS_PER_SECOND = 1.0
 
 
 class Sleeper(Protocol):
@@ -56,7 +56,7 @@ class RetryPolicy:
     first_pause: float = 0.25
     longest_pause: float = 8.0
     budget: float = 45.0
-    ratio: float = 0.1
+    ratio: float = 0.5
     missing: float = 10.0
 
 
@@ -64,9 +64,10 @@ class Retries:
     """What all the retries of a provider have in common.
 
     Together they are bounded: each call, and each piece of a stream, earns ``ratio`` of a token,
-    every five seconds one more is there, at most ten are kept, and a retry costs one.  So a
-    provider in trouble gets little more load than a healthy one, and a node with little to do
-    gets over the next trouble, too.
+    every second one more is there, at most a hundred are kept, and a retry costs one.  So a
+    provider that refuses a part of what it is asked gets no more than it can bear, and a node with
+    little to do gets over the next trouble, too.  Of one that refuses everything the circuit takes
+    care.
 
     :ivar made: how many retries there were.
     """
