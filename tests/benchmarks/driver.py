@@ -1,6 +1,6 @@
 """Drives an HTTP storage server over several connections from one thread.
 
-The requests are bytes that were made before the clock started, and of the answers little more
+Small requests are bytes that were made before the clock started, and of the answers little more
 than the length is looked at, so that the server is what is measured.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import ssl
 from collections.abc import Iterable, Iterator
-from time import perf_counter
+from time import perf_counter, process_time
 
 from attrs import Factory, define
 
@@ -28,11 +28,13 @@ class Run:
     """What was done.
 
     :ivar latencies: seconds from an operation's first byte to the last of its last answer.
+    :ivar client: seconds of this process's processor time.
     """
 
     latencies: list[float] = Factory(list)
     received: int = 0
     seconds: float = 0.0
+    client: float = 0.0
 
 
 class _Connection:
@@ -124,6 +126,7 @@ class _Work:
         self._run = run
         self._seconds = seconds
         self._start = perf_counter()
+        self._processor_start = process_time()
         self._busy: dict[int, _Connection] = {}
         self._interests: dict[int, int] = {}
 
@@ -142,6 +145,7 @@ class _Work:
             for file, events in ready:
                 self._serve(file, events)
         self._run.seconds = perf_counter() - self._start
+        self._run.client = process_time() - self._processor_start
 
     def _serve(self, file: int, events: int) -> None:
         connection = self._busy[file]

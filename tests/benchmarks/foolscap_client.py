@@ -1,7 +1,8 @@
 """Bulk transfer over Foolscap, measured from a process of its own.
 
 Its own, because a process may define each remote interface only once, and this one takes
-Tahoe's.  Arguments: a FURL, ``up`` or ``down``, seconds.  Prints the bytes per second.
+Tahoe's.  Arguments: a FURL, ``up`` or ``down``, seconds, the server's process.  Prints the bytes
+moved, the seconds that took, and both processes' seconds of processor time.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import json
 import sys
 from collections.abc import Callable
 from os import urandom
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from allmydata.interfaces import RIStorageServer
 from foolscap.api import Referenceable, Tub
+from psutil import Process
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
@@ -49,9 +51,10 @@ async def download(server: Any, storage_index: bytes) -> None:
         await readers[0].callRemote("read", offset, READ_BYTES)
 
 
-async def rate(work: Callable[[], Any], seconds: float) -> float:
-    """Do the work several times at once, again and again; shares per second."""
+async def timed(work: Callable[[], Any], seconds: float, server: Process) -> dict[str, float]:
+    """Do the work several times at once, again and again."""
     start = perf_counter()
+    before = processor_seconds(server), process_time()
     done = 0
 
     async def again() -> None:
@@ -61,28 +64,42 @@ async def rate(work: Callable[[], Any], seconds: float) -> float:
             done += 1
 
     await gatherResults([Deferred.fromCoroutine(again()) for _ in range(AT_ONCE)])
-    return done / (perf_counter() - start)
+    return {
+        "bytes": done * SHARE_BYTES,
+        "seconds": perf_counter() - start,
+        "server": processor_seconds(server) - before[0],
+        "client": process_time() - before[1],
+    }
 
 
-async def measure(reactor: Any, furl: str, way: str, seconds: float) -> float:
-    """Bytes per second."""
+def processor_seconds(process: Process) -> float:
+    """How much processor time a process has had."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+async def measure(
+    reactor: Any, furl: str, way: str, seconds: float, process: Process
+) -> dict[str, float]:
+    """What is printed."""
     tub = Tub()
     tub.startService()
     server = await tub.getReference(furl).addTimeout(CONNECTED_SECONDS, reactor)
     data = urandom(SHARE_BYTES)
     known = await upload(server, data)
     if way == "up":
-        shares = await rate(lambda: upload(server, data), seconds)
+        found = await timed(lambda: upload(server, data), seconds, process)
     else:
-        shares = await rate(lambda: download(server, known), seconds)
+        found = await timed(lambda: download(server, known), seconds, process)
     await tub.stopService()
-    return shares * SHARE_BYTES
+    return found
 
 
-def main(reactor: Any, furl: str, way: str, seconds: str) -> Deferred[None]:
+def main(reactor: Any, furl: str, way: str, seconds: str, pid: str) -> Deferred[None]:
     """Measure and print."""
     assert RIStorageServer.__remote_name__  # imported for its definition alone
-    measured = Deferred.fromCoroutine(measure(reactor, furl, way, float(seconds)))
+    measuring = measure(reactor, furl, way, float(seconds), Process(int(pid)))
+    measured = Deferred.fromCoroutine(measuring)
     return measured.addCallback(lambda found: print(json.dumps(found)))  # noqa: T201 - its output
 
 

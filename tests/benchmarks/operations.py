@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import cycle, islice, repeat
+from itertools import cycle, islice, repeat, starmap
 from os import urandom
+from statistics import median
 
 from attrs import frozen
 
-from tests.benchmarks.driver import Run, Script, drive
+from tests.benchmarks.driver import Script, drive
 from tests.end_to_end.wire import Address, Requests, vectors
 
 SMALL = urandom(1024)
@@ -18,6 +19,26 @@ SHARE_BYTES = 16 * PATCH_BYTES
 WHOLE_BYTES = 64 * 1024 * 1024
 KNOWN = 64
 """How many shares or slots the operations that need some go round."""
+
+PREPARED = 8000
+"""How many operations that store something small are made ahead for all connections together; a
+measurement ends early when they do not suffice."""
+
+
+@frozen
+class Done:
+    """What a measurement found.
+
+    :ivar rate: operations per second.
+    :ivar latency: the median time of an operation, in seconds.
+    :ivar server: the server's processor time for an operation, in seconds.
+    :ivar client: the client's likewise.
+    """
+
+    rate: float
+    latency: float
+    server: float
+    client: float
 
 
 @frozen
@@ -34,9 +55,23 @@ class Operation:
     unit: int = 0
     concurrency: tuple[int, ...] = (8, 1)
 
-    def measure(self, address: Address, connections: int, seconds: float) -> Run:
-        """Run it once."""
-        return drive(address, self.prepare(address, connections), seconds)
+    def measure(
+        self, address: Address, connections: int, seconds: float, processor: Callable[[], float]
+    ) -> Done:
+        """Run it once.
+
+        :param processor: how many seconds of processor time the server has had so far.
+        """
+        scripts = self.prepare(address, connections)
+        before = processor()
+        run = drive(address, scripts, seconds)
+        count = len(run.latencies)
+        return Done(
+            count / run.seconds,
+            median(run.latencies),
+            (processor() - before) / count,
+            run.client / count,
+        )
 
 
 def _put(requests: Requests, data: bytes, piece: int) -> tuple[bytes, ...]:
@@ -83,6 +118,17 @@ def _uploads(size: int, piece: int) -> Callable[[Address, int], list[Script]]:
     return prepare
 
 
+def _small_uploads(address: Address, count: int) -> list[Script]:
+    """Made ahead: to make one takes the client as long as to send it."""
+    requests = Requests(address.swissnum)
+    return _made(lambda: _put(requests, SMALL, PATCH_BYTES), count)
+
+
+def _made(make: Callable[[], tuple[bytes, ...]], count: int) -> list[Script]:
+    each = min(PREPARED // count, PREPARED // 4)
+    return [iter(list(starmap(make, repeat((), each)))) for _ in range(count)]
+
+
 def _whole_upload(address: Address, count: int) -> list[Script]:
     """Made ahead: copying 64 MiB together takes a while."""
     requests = Requests(address.swissnum)
@@ -112,14 +158,19 @@ def _on_shares(make: Callable[[Requests, bytes], bytes]) -> Callable[[Address, i
 def _slot_creations(address: Address, count: int) -> list[Script]:
     requests = Requests(address.swissnum)
     vector = {0: vectors((0, SMALL), tests=[(0, b"")])}
-    return [((requests.change(urandom(16), vector),) for _ in repeat(None)) for _ in range(count)]
+    return _made(lambda: (requests.change(urandom(16), vector),), count)
 
 
 def _slot_updates(address: Address, count: int) -> list[Script]:
     requests = Requests(address.swissnum)
-    vector = {0: vectors((0, SMALL), tests=[(0, SMALL[:40])])}
+    texts = SMALL[:40] + urandom(len(SMALL) - 40), SMALL
+    changes = [{0: vectors((0, text), tests=[(0, SMALL[:40])])} for text in texts]
     slots = _make_slots(address, KNOWN)
-    return _spread([(requests.change(each, vector, [(0, 40)]),) for each in slots], count)
+    # Each connection has slots of its own, and every update changes bytes.
+    return [
+        cycle([(requests.change(each, one, [(0, 40)]),) for one in changes for each in mine])
+        for mine in (slots[at::count] for at in range(count))
+    ]
 
 
 def _slot_reads(address: Address, count: int) -> list[Script]:
@@ -133,7 +184,7 @@ OPERATIONS = (
     Operation("upload, 64 MiB PATCH", _whole_upload, WHOLE_BYTES, (1,)),
     Operation("download, 350 kB reads", _downloads(READ_BYTES), READ_BYTES, (4,)),
     Operation("download, 64 MiB read", _downloads(WHOLE_BYTES), WHOLE_BYTES, (1,)),
-    Operation("put 1 KiB", _uploads(len(SMALL), PATCH_BYTES)),
+    Operation("put 1 KiB", _small_uploads),
     Operation("read 1 KiB", _on_shares(lambda r, i: r.read("immutable", i, 0, 0, 1024))),
     Operation("list", _on_shares(lambda r, i: r.shares("immutable", i))),
     Operation("renew lease", _on_shares(lambda r, i: r.renew(i))),

@@ -3,6 +3,9 @@
 Every server is a process of its own on loopback, driven by the same thin client.  Within a round
 the servers take turns row by row; each round has fresh servers; a figure is the median over the
 rounds.  A ratio above 1 says that RAIC is better, in rates as in times.
+
+A second table has the servers' processor time, which does not depend on what the client and the
+rest of the machine do meanwhile, and the client's: where that is as long, the rates are its own.
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from attrs import Factory, define
+from attrs import Factory, asdict, define
 
-from tests.benchmarks.contenders import CONTENDERS, TAHOE, Row, fsync_seconds, rows
+from tests.benchmarks.contenders import CONTENDERS, TAHOE, Measured, Row, fsync_seconds, rows
 from tests.end_to_end.harness import StorageNode
 
 WIDTH = 34
@@ -31,19 +34,28 @@ class Results:
 
     rows: list[Row]
     servers: list[str]
-    values: dict[str, dict[str, list[float]]] = Factory(
+    values: dict[str, dict[str, list[Measured]]] = Factory(
         lambda: defaultdict(lambda: defaultdict(list))
     )
     fsync: list[float] = Factory(list)
 
     def figure(self, row: Row, server: str) -> float:
         """The median of a row for a server."""
-        return median(self.values[row.name][server])
+        return median(found.value for found in self.values[row.name][server])
 
     def ratio(self, row: Row, server: str) -> float:
         """How many times better than Tahoe."""
         ours, theirs = self.figure(row, server), self.figure(row, TAHOE)
         return theirs / ours if row.smaller_is_better else ours / theirs
+
+    def processor(self, row: Row, server: str) -> float:
+        """The median of the server's processor time."""
+        return median(found.server for found in self.values[row.name][server])
+
+    def client(self, row: Row) -> float:
+        """The median of the client's processor time, over all servers."""
+        by_server = self.values[row.name].values()
+        return median(found.client for every in by_server for found in every)
 
 
 def measure(results: Results, rounds: int, seconds: float, folder: Path) -> None:
@@ -87,10 +99,29 @@ def table(results: Results) -> Iterable[str]:
         yield line
     yield f"the disk's fsync of 1 KiB: {median(results.fsync) * 1e3:.3f} ms"
     yield "xN: over N connections; a rate, or with one connection the median time of an operation"
+    yield ""
+    yield from _processor_table(results, others)
+
+
+def _processor_table(results: Results, others: Sequence[str]) -> Iterable[str]:
+    head = f"{'processor time of the server':{WIDTH}}{TAHOE:>12}"
+    yield head + "".join(f"{name:>22}{'ratio':>7}" for name in others) + f"{'the client':>14}"
+    for row in results.rows:
+        theirs = results.processor(row, TAHOE)
+        line = f"{row.name:{WIDTH}}{_microseconds(row, theirs):>12}"
+        for name in others:
+            ours = results.processor(row, name)
+            line += f"{_microseconds(row, ours):>22}{theirs / ours:7.2f}"
+        yield line + f"{_microseconds(row, results.client(row)):>14}"
+    yield "for an operation or a MB; on a machine that has other things to do, the steadier figures"
 
 
 def _figure(row: Row, value: float) -> str:
     return f"{value:.2f} ms" if row.smaller_is_better else f"{value:.0f} {row.unit}"
+
+
+def _microseconds(row: Row, value: float) -> str:
+    return f"{value:.0f} us" + ("/MB" if row.unit == "MB/s" else "")
 
 
 def _arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -112,7 +143,7 @@ def main(given: Sequence[str]) -> str:
     with TemporaryDirectory(prefix="raic-benchmark-", dir=arguments.folder) as folder:
         measure(results, arguments.rounds, arguments.seconds, Path(folder))
     if arguments.json:
-        return json.dumps({"fsync": results.fsync, "values": results.values})
+        return json.dumps({"fsync": results.fsync, "values": results.values}, default=asdict)
     return "\n".join(table(results))
 
 
