@@ -35,6 +35,7 @@ from raic.values import (
     StoredShare,
     TestWriteVectors,
     Totals,
+    UpcomingLeases,
     Usage,
     Version,
 )
@@ -427,6 +428,13 @@ class IIndex(Interface):
 
     def get_expiry_runs(limit: int) -> Deferred[tuple[ExpiryRun, ...]]:
         """:return: fires with the newest runs first; a hundred are kept."""
+
+    def get_upcoming(now: int, limit: int) -> Deferred[UpcomingLeases]:
+        """When leases end, from now on.
+
+        :param limit: no more are counted than these, so that it takes no long time.
+        :return: fires with it.
+        """
 
     def get_objects(storage_index: bytes) -> Deferred[frozenset[str]]:
         """:return: fires with the keys of all its objects but tombstones, garbage included."""

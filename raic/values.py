@@ -325,6 +325,20 @@ class ExpiryRun:
 
 
 @frozen
+class UpcomingLeases:
+    """When leases end.
+
+    :ivar first: the first one; None when there is none.
+    :ivar day: how many end within a day.
+    :ivar week: how many end within a week.
+    """
+
+    first: int | None
+    day: int
+    week: int
+
+
+@frozen
 class Expunged:
     """A storage index whose shares the operator took down.
 

@@ -37,6 +37,7 @@ class ArrayStack:
     :ivar claims: what claims on the prefix go through.
     :ivar members: the providers, as the array knows them.
     :ivar drills: what pretends that they are lost, by name; grows with them.
+    :ivar stacks: their layers, by name; grows with them.
     :ivar meter: around the array.
     :ivar ledger: has to be attached to the index before anything is written.
     """
@@ -48,6 +49,7 @@ class ArrayStack:
     ledger: LateLedger
     observation: ObservationLayer
     drills: dict[str, DrillLayer]
+    stacks: dict[str, MemberStack]
     meter: DrillMeter
     make_member: Callable[[str], Member]
 
@@ -67,10 +69,11 @@ def make_array(
     ledger = LateLedger()
     drills: dict[str, DrillLayer] = {}
     claimed = {each.settings.name: _claimed(each) for each in members}
+    stacks = {each.settings.name: each for each in members}
     ours = tuple(_member(member, drills, reactor) for member in members)
 
     def make_another(name: str) -> Member:
-        made = _another(config, name, identity, workers, reactor)
+        made = stacks[name] = _another(config, name, identity, workers, reactor)
         claimed[name] = _claimed(made)
         return _member(made, drills, reactor)
 
@@ -99,7 +102,7 @@ def make_array(
         provider = ReadCacheLayer(observation, settings.cache, length_of)
     claims = QuorumProvider(settings.name, with_claims, settings.happy)
     return ArrayStack(
-        provider, claims, ours, array, ledger, observation, drills, meter, make_another
+        provider, claims, ours, array, ledger, observation, drills, stacks, meter, make_another
     )
 
 

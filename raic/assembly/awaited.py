@@ -54,6 +54,10 @@ class AwaitedProvider(CallLayer):
         """Make a call, or fail it."""
         return fail(self._not_yet(operation)) if self.is_awaited else function(*args)
 
+    def why_awaited(self) -> BaseException | None:
+        """Why it cannot be used yet; None when it can."""
+        return self._not_yet("start") if self.is_awaited else None
+
     def _not_yet(self, operation: str) -> ProviderUnreachable:
         problem = self._problem
         why = "" if problem is None else f": {problem}"

@@ -14,12 +14,13 @@ from attrs import frozen
 from raic import __version__
 from raic.assembly.certifying import known_providers
 from raic.assembly.members import Reactor, make_leaf
-from raic.backends.certify import Certification
+from raic.backends.certify import Certification as Certified
 from raic.config.files import replace_file
 from raic.config.identity import Identity
 from raic.config.model import Config, ProviderSettings
 from raic.errors import ConfigurationError
 from raic.interfaces import IServiceTraits
+from raic.status import Certification
 
 CERTIFIED = "certified"
 """The folder in the node directory."""
@@ -72,11 +73,22 @@ def list_providers(config: Config, identity: Identity, reactor: Reactor) -> list
     return [_described(config, identity, known[name], name in used, reactor) for name in names]
 
 
+def certifications(config: Config, identity: Identity) -> dict[str, Certification]:
+    """The last certification of each provider that has one, by name; blocks, starts nothing."""
+    found = {}
+    for name, settings in config.providers.items():
+        record = _record(config, name)
+        if record is not None:
+            moved = (record["type"], record["where"]) != (settings.kind, where(settings, identity))
+            found[name] = Certification(record["date"], record["result"] == "pass", moved)
+    return found
+
+
 def keep_record(
     config: Config,
     identity: Identity,
     settings: ProviderSettings,
-    certification: Certification,
+    certification: Certified,
     now: float,
 ) -> Record:
     """Keep what was found, instead of what was found earlier; returns it."""
@@ -88,7 +100,7 @@ def keep_record(
 
 
 def make_record(
-    identity: Identity, settings: ProviderSettings, certification: Certification, now: float
+    identity: Identity, settings: ProviderSettings, certification: Certified, now: float
 ) -> Record:
     """What is kept."""
     return {

@@ -26,6 +26,7 @@ class Cleaning:
     :param provider: what deletes only while the prefix is this node's.
     :param upkeep: of an array.
     :param expiry: what is to expire; None for nothing.
+    :ivar collector: what collects.
     """
 
     _log = Logger()
@@ -43,7 +44,7 @@ class Cleaning:
         self._provider = provider
         self._index = index
         self._clock = clock
-        self._collector = Collector(provider, index, pins, clock)
+        self.collector = Collector(provider, index, pins, clock)
         self._expirer = None if expiry is None else Expirer(index, expiry, clock)
         self._checker = AdvisoryChecker(provider, index, pins, clock)
         self._under_way: list[Deferred[None]] | None = None
@@ -54,7 +55,7 @@ class Cleaning:
         if self._under_way is not None or self._stopped:
             return
         self._under_way = []
-        self._collector.start()
+        self.collector.start()
         self._checker.start()
         if self._expirer is not None:
             self._expirer.start()
@@ -77,7 +78,7 @@ class Cleaning:
             stopping.append(self._expirer.stop())
         if self._upkeep is not None:
             stopping.append(self._upkeep.stop())
-        return gatherResults(stopping).addCallback(lambda _: self._collector.stop())
+        return gatherResults(stopping).addCallback(lambda _: self.collector.stop())
 
     def _clear_uploads(self, provider: IInterruptedUploads) -> Deferred[None]:
         def cleared(count: int) -> None:

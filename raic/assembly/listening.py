@@ -28,6 +28,7 @@ from raic.server.listening import (
     make_endpoint,
     resolve_location,
 )
+from raic.server.operations import OperationMeter
 from raic.server.port import SharedPort
 
 
@@ -50,6 +51,7 @@ class Listener:
     """Serves a storage service on all ports of the configuration.
 
     :ivar tub: speaks Foolscap; runs from :meth:`start` to :meth:`stop`.
+    :ivar meter: counts what clients ask for.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Listener:
         self._reactor = reactor
         self._bodies = MemoryBudget(config.storage.body_memory)
         self._site: StorageSite | None = None
+        self.meter = OperationMeter(reactor)
         self.tub: Tub = make_tub(
             identity.pem,
             ConnectionLimits(self._bodies, reactor, config.storage.max_mutable_message),
@@ -85,7 +88,7 @@ class Listener:
         https = None if self._config.storage.force_foolscap else self._https()
         ports = [self._open(description, https) for description in self._config.node.ports]
         self.tub.setLocation(*hints)
-        server = FoolscapStorageServer(self._service, self._bodies)
+        server = FoolscapStorageServer(self._service, self._bodies, self.meter)
         self.tub.registerReference(server, self._identity.swissnum)
         self.tub.startService()
         for port in ports:
@@ -108,6 +111,7 @@ class Listener:
             application_version=f"raic/{raic.__version__}".encode("ascii"),
             max_message=self._config.storage.max_mutable_message,
             body_budget=self._bodies,
+            meter=self.meter,
             limits=Limits(connections=self._config.storage.max_connections),
         )
         tls = ServerTls(self._config.private / "node.pem")

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 
 from raic.assembly.folderlock import HeldFolder
 from raic.backends.layers.circuit import CircuitSettings
+from raic.backends.layers.observation import ObservationLayer
 from raic.backends.layers.stack import NO_LAYERS, Layers, LayerSettings, Wrap, wrap_in_layers
 from raic.backends.layers.timeout import Timeouts
 from raic.config.identity import Identity
@@ -22,7 +23,12 @@ from raic.shares.keys import parse_expunged_key, parse_key, usual_folders
 Reactor = Any
 """One that does everything: threads, time, and the network."""
 
-FOLDER_IN_ARRAY = evolve(NO_LAYERS, circuit=CircuitSettings(), timeouts=Timeouts())
+LOG_SECONDS = 60.0
+"""How often the same failure of a folder is logged."""
+
+FOLDER_IN_ARRAY = evolve(
+    NO_LAYERS, log_interval=LOG_SECONDS, circuit=CircuitSettings(), timeouts=Timeouts()
+)
 """The layers of a folder in an array: on a disk that hangs, be it across a network, no call ever
 ends by itself, and what asks all members, as for claims, listings and deletions, would wait."""
 
@@ -84,7 +90,8 @@ def make_member(
         used = is_member and config.index_path.exists()
         leaf: IStorageProvider = make_folder(config, settings, workers, reactor, used=used)
         if protect is not None:
-            return MemberStack(settings, Layers(protect(leaf)), leaf, leaf)
+            observed = ObservationLayer(protect(leaf), reactor, LOG_SECONDS)
+            return MemberStack(settings, Layers(observed, observation=observed), leaf, leaf)
         bounded = wrap_in_layers(leaf, FOLDER_IN_ARRAY, reactor, Random())  # noqa: S311 - unused
         return MemberStack(settings, bounded, bounded.provider, leaf)
     cloud = make_leaf(settings.cloud, identity, secrets, reactor)

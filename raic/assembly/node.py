@@ -26,6 +26,13 @@ from raic.assembly.stack import (
     renew_credentials,
     room_within,
 )
+from raic.assembly.status import (
+    Gathered,
+    NodeStatusGatherer,
+    ServerStatusGatherer,
+    WarningBook,
+    status_handlers,
+)
 from raic.assembly.taking_over import TakeOverNote
 from raic.assembly.upkeep import ArrayUpkeep
 from raic.backends.layers.owned import OwnedLayer
@@ -85,6 +92,8 @@ class _Store:
     """Where a node keeps shares.
 
     :ivar may_write: whether that is this node's as of this moment.
+    :ivar ownership_problem: why it is not; None when it is.
+    :ivar away: why the only provider could not be started yet; None when it was.
     :ivar upkeep: of an array.
     """
 
@@ -93,6 +102,8 @@ class _Store:
     gauge: SpaceGauge
     pins: Pins
     may_write: Callable[[], bool]
+    ownership_problem: Callable[[], ProviderError | None]
+    away: Callable[[], BaseException | None]
     upkeep: ArrayUpkeep | None = None
 
 
@@ -102,6 +113,9 @@ class StorageNode:
     :param on_fatal: called, in any thread, when the index cannot go on: the process must end at
         once and touch no object.
     :param take_over: to take the prefix over from whoever has it; None for not.
+    :param warnings: what the process was warned of.
+    :param name: of the server's section; empty when the process runs no other.
+    :ivar status: tells how it is doing; None until it has started.
     """
 
     _log = Logger()
@@ -113,8 +127,12 @@ class StorageNode:
         reactor: Reactor,
         on_fatal: Callable[[Exception], None],
         take_over: TakeOver | None = None,
+        warnings: WarningBook | None = None,
+        name: str = "",
     ) -> None:
         self._config = config
+        self._warnings = warnings or WarningBook()
+        self._name = name
         self._identity = identity
         self._reactor = reactor
         self._on_fatal = on_fatal
@@ -127,6 +145,7 @@ class StorageNode:
         self._store: _Store | None = None
         self._service: StorageService | None = None
         self._complete = True
+        self.status: ServerStatusGatherer | None = None
 
     @async_to_deferred
     async def start(self) -> NodeFacts:
@@ -145,7 +164,8 @@ class StorageNode:
             TakeOverNote(config).raise_if_there()
         self._workers = workers = ThreadWorkers(self._reactor, PROVIDER_THREADS, "raic-provider")
         self._undo.append(workers.stop)
-        store = await self._open_store(make_stack(config, self._identity, workers, self._reactor))
+        stack = make_stack(config, self._identity, workers, self._reactor)
+        store = await self._open_store(stack)
         self._service = service = self._make_service(store)
         self._undo.append(service.stop)
         listener = Listener(config, self._identity, service, workers, self._reactor)
@@ -155,7 +175,10 @@ class StorageNode:
         self._undo.append(self._announcer.stop)
         if config.introducers:
             self._announcer.announce()
-        self._take_commands(store)
+        self.status = self._make_status(stack, store, service, listener, addresses, hints)
+        self._undo.append(self.status.stop)
+        self.status.start()
+        self._take_commands(store, self.status)
         self._store = store
         return NodeFacts(
             addresses,
@@ -172,7 +195,7 @@ class StorageNode:
 
         :return: fires when all is stopped; never fails.
         """
-        self._announcer = self._renew = self._service = self._store = None
+        self._announcer = self._renew = self._service = self._store = self.status = None
         while self._undo:
             undo = self._undo.pop()
             try:
@@ -274,7 +297,9 @@ class StorageNode:
         await stack.provider.start()
         if index is None:
             index = await self._open_index(stack)
-        store = self._make_store(stack, stack.provider, index, lambda: True)
+        store = self._make_store(
+            stack, stack.provider, index, lambda: True, lambda: None, lambda: None
+        )
         await store.gauge.start()
         self._begin_cleaning(store).begin()
         return store
@@ -292,7 +317,14 @@ class StorageNode:
         )
         self._undo.append(ownership.stop)
         owned = OwnedLayer(awaited, ownership.raise_unless_owner)
-        store = self._make_store(stack, owned, index, ownership.may_write)
+        store = self._make_store(
+            stack,
+            owned,
+            index,
+            ownership.may_write,
+            partial(_problem_of, ownership.raise_unless_owner),
+            awaited.why_awaited,
+        )
         self._begin_cleaning(store)
         attachment = Attachment(awaited, ownership, self._reactor, store.gauge.start)
         self._undo.append(attachment.stop)
@@ -324,11 +356,13 @@ class StorageNode:
         provider: IStorageProvider,
         index: IIndex,
         may_write: Callable[[], bool],
+        ownership_problem: Callable[[], ProviderError | None],
+        away: Callable[[], BaseException | None],
     ) -> _Store:
         gauge = SpaceGauge(provider, self._reactor, room_within(self._config, index))
         self._undo.append(gauge.stop)
         upkeep = self._make_upkeep(stack, provider, index)
-        return _Store(provider, index, gauge, Pins(), may_write, upkeep)
+        return _Store(provider, index, gauge, Pins(), may_write, ownership_problem, away, upkeep)
 
     def _make_upkeep(
         self, stack: ProviderStack, provider: IStorageProvider, index: IIndex
@@ -338,7 +372,36 @@ class StorageNode:
             return None
         return ArrayUpkeep(config, backend, array, provider, index, self._reactor)
 
-    def _take_commands(self, store: _Store) -> None:
+    def _make_status(
+        self,
+        stack: ProviderStack,
+        store: _Store,
+        service: StorageService,
+        listener: Listener,
+        addresses: Addresses,
+        hints: tuple[str, ...],
+    ) -> ServerStatusGatherer:
+        assert self._cleaning is not None
+        assert self._announcer is not None
+        parts = Gathered(
+            self._config,
+            self._identity,
+            addresses,
+            hints,
+            stack,
+            store.index,
+            service,
+            listener.meter,
+            self._cleaning.collector,
+            None if store.upkeep is None else store.upkeep.maintenance,
+            self._announcer.states,
+            store.ownership_problem,
+            store.away,
+            self._running_workers(),
+        )
+        return ServerStatusGatherer(parts, self._reactor, self._name)
+
+    def _take_commands(self, store: _Store, status: ServerStatusGatherer) -> None:
         if store.upkeep is None:
             handlers: Mapping[str, Handler] = no_array_handlers(self._config.backend.name)
         else:
@@ -346,7 +409,8 @@ class StorageNode:
         keeper = ShareKeeper(
             store.provider, store.index, store.pins, self._reactor, self._config.storage
         )
-        handlers = {**handlers, **keeper.handlers()}
+        whole = NodeStatusGatherer(lambda: [status], self._warnings, self._reactor)
+        handlers = {**handlers, **keeper.handlers(), **status_handlers(whole)}
         path = self._config.node_directory / SOCKET_NAME
         control = ControlSocket(path, handlers, self._reactor)
         self._undo.append(control.stop)
@@ -407,3 +471,12 @@ class StorageNode:
         changed = bool(await stack.credentials.reload(workers))
         attachment.hurry()
         return changed
+
+
+def _problem_of(check: Callable[[], None]) -> ProviderError | None:
+    """What a check raises."""
+    try:
+        check()
+    except ProviderError as error:
+        return error
+    return None

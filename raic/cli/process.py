@@ -12,10 +12,12 @@ import click
 from attrs import frozen
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
+from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from raic import __version__
 from raic.assembly import NodeFacts, StorageNode
+from raic.assembly.status import WarningBook
 from raic.cli.facts import how_it_is, how_it_started, who_it_is
 from raic.cli.failing import FAILED, MISTAKEN, explain
 from raic.cli.manager import Heartbeat, ServiceManager
@@ -62,9 +64,21 @@ class NodeProcess:
         self._reactor = reactor
         self._teller = teller
         self._manager = manager
+        self._warnings = WarningBook()
         waits = self._tell_wait if take_over else None
         self._nodes = [
-            (server, StorageNode(server.config, server.identity, reactor, _die, waits))
+            (
+                server,
+                StorageNode(
+                    server.config,
+                    server.identity,
+                    reactor,
+                    _die,
+                    waits,
+                    self._warnings,
+                    server.name,
+                ),
+            )
             for server in servers
         ]
         self._heartbeat = Heartbeat(manager, reactor, self._look)
@@ -77,6 +91,7 @@ class NodeProcess:
 
     def run(self) -> None:
         """Start the nodes, and return when they have stopped."""
+        self._warnings.listen(globalLogPublisher)
         self._reactor.callWhenRunning(self._start)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         self._reactor.run()

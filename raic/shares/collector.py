@@ -26,7 +26,12 @@ REFUSED_SECONDS = 15 * 60
 
 
 class Collector:
-    """Deletes garbage whose time has come, in batches, until it is stopped."""
+    """Deletes garbage whose time has come, in batches, until it is stopped.
+
+    :ivar looked: when it last looked for garbage; None when it never did.
+    :ivar deleted: how many objects it deleted.
+    :ivar problem: why it failed the last time; None if it did not.
+    """
 
     _log = Logger()
 
@@ -42,6 +47,9 @@ class Collector:
         self._round: Deferred[None] = succeed(None)
         self._interval = INTERVAL_SECONDS
         self._logged: set[type[Exception]] = set()
+        self.looked: float | None = None
+        self.deleted = 0
+        self.problem: Exception | None = None
 
     def start(self) -> None:
         """Collect now, then whenever there may be something: every half minute, at once while
@@ -72,6 +80,7 @@ class Collector:
             ``IndexFailure``, having changed nothing that a repetition would not.
         """
         now = int(self._clock.seconds())
+        self.looked = now
         due = await self._index.next_garbage(now, BATCH_OBJECTS)
         pinned = [one for one in due if self._pins.is_pinned(one.key)]
         doomed = [one for one in due if not self._pins.is_pinned(one.key)]
@@ -89,6 +98,7 @@ class Collector:
             for one in doomed
             if one.key not in left
         ]
+        self.deleted += len(settled)
         if settled:
             await self._index.settle_garbage(settled)
         refused = [one for one in doomed if one.key in left]
@@ -113,6 +123,7 @@ class Collector:
         except Exception as error:  # noqa: BLE001 (whatever it is, garbage must go on going)
             self._note_failure(error)
         else:
+            self.problem = None
             self._logged.clear()
             self._interval = 0.0 if looked_at == BATCH_OBJECTS else INTERVAL_SECONDS
         if self._running:
@@ -122,6 +133,7 @@ class Collector:
         self._round = self._collect()
 
     def _note_failure(self, error: Exception) -> None:
+        self.problem = error
         if isinstance(error, IndexStopped):
             # Nothing more can be done, and whoever owns the index has been told.
             self._running = False

@@ -14,6 +14,7 @@ from raic.values import (
     ExpiryRun,
     Expunged,
     LeasePlace,
+    UpcomingLeases,
 )
 from tests.contracts.driving import driven
 from tests.contracts.index import LATER, NOTHING, IndexContract
@@ -58,6 +59,16 @@ class ExpiryContract(IndexContract):
             else:
                 await self.index.commit_share(share, lease, fragments_of(share.key))
         return share.key
+
+    @driven
+    async def test_what_ends_soon_is_told(self) -> None:
+        self.assertEqual(await self.index.get_upcoming(NOW, 10), UpcomingLeases(None, 0, 0))
+        day = 24 * 60 * 60
+        await self.share_with(
+            NOW - 5, NOW + 5, NOW + day - 1, NOW + day, NOW + 6 * day, NOW + LATER
+        )
+        self.assertEqual(await self.index.get_upcoming(NOW, 10), UpcomingLeases(NOW + 5, 2, 4))
+        self.assertEqual(await self.index.get_upcoming(NOW, 1), UpcomingLeases(NOW + 5, 1, 1))
 
     # Expiring
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from foolscap.api import Referenceable
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
@@ -13,8 +12,10 @@ from raic.budget import MemoryBudget
 from raic.errors import MessageMalformed, MessageTooLarge
 from raic.interfaces import IBucketUpload, IShareReader, IStorageService
 from raic.server.foolscap.failures import raise_for_client
+from raic.server.foolscap.metering import MeteredReferenceable
 from raic.server.foolscap.schemas import RIBucketReader, RIBucketWriter
 from raic.server.foolscap.wire import check_not_negative, reason_text
+from raic.server.operations import OperationMeter
 
 MAX_READ = 64 * 1024 * 1024
 """The most bytes that one read is answered with: clients read a block of a segment at a time."""
@@ -45,10 +46,13 @@ class UploadWatch:
 
 
 @implementer(RIBucketWriter)  # type: ignore[misc]  # mypy-zope knows no remote interfaces
-class FoolscapBucketWriter(Referenceable):
+class FoolscapBucketWriter(MeteredReferenceable):
     """An upload of one share."""
 
-    def __init__(self, upload: IBucketUpload, shnum: int, watch: UploadWatch) -> None:
+    def __init__(
+        self, upload: IBucketUpload, shnum: int, watch: UploadWatch, meter: OperationMeter
+    ) -> None:
+        super().__init__(meter)
         self._upload = upload
         self._shnum = shnum
         self._watch = watch
@@ -71,16 +75,24 @@ class FoolscapBucketWriter(Referenceable):
 
 
 @implementer(RIBucketReader)  # type: ignore[misc]  # mypy-zope knows no remote interfaces
-class FoolscapBucketReader(Referenceable):
+class FoolscapBucketReader(MeteredReferenceable):
     """A complete share.
 
     It is opened for each read: a client may keep its reference as long as the connection lasts,
     and an open share keeps its objects from being deleted.
     """
 
+    operations: ClassVar[Mapping[str, str]] = {"advise_corrupt_share": "advise"}
+
     def __init__(
-        self, service: IStorageService, budget: MemoryBudget, storage_index: bytes, shnum: int
+        self,
+        service: IStorageService,
+        budget: MemoryBudget,
+        storage_index: bytes,
+        shnum: int,
+        meter: OperationMeter,
     ) -> None:
+        super().__init__(meter)
         self._service = service
         self._budget = budget
         self._storage_index = storage_index

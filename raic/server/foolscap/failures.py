@@ -50,6 +50,10 @@ for _class in (BadWriteEnablerError, DataTooLargeError, ConflictingWriteError):
     _class.__module__ = _TAHOE
 
 
+REFUSALS = (ProtocolRefusal, BadWriteEnablerError, DataTooLargeError, ConflictingWriteError)
+"""What a client is told when it asked for what cannot be done; all else is the node's fault."""
+
+
 def raise_for_client(failure: Failure) -> NoReturn:
     """An errback that raises what the client may see."""
     error = failure.value

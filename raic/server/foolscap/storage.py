@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
-from foolscap.api import Referenceable
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
@@ -16,6 +15,7 @@ from raic.errors import MessageMalformed
 from raic.interfaces import IBucketUpload, IStorageService
 from raic.server.foolscap.buckets import FoolscapBucketReader, FoolscapBucketWriter, UploadWatch
 from raic.server.foolscap.failures import raise_for_client
+from raic.server.foolscap.metering import MeteredReferenceable
 from raic.server.foolscap.schemas import RIStorageServer
 from raic.server.foolscap.wire import (
     ReadData,
@@ -28,6 +28,7 @@ from raic.server.foolscap.wire import (
     reason_text,
     test_write_vectors,
 )
+from raic.server.operations import OperationMeter
 from raic.values import MAX_SHARES, LeaseSecrets
 
 PROTOCOL = b"http://allmydata.org/tahoe/protocols/storage/v1"
@@ -35,16 +36,29 @@ _KINDS = {b"immutable": "immutable", b"mutable": "mutable"}
 
 
 @implementer(RIStorageServer)  # type: ignore[misc]  # mypy-zope knows no remote interfaces
-class FoolscapStorageServer(Referenceable):
+class FoolscapStorageServer(MeteredReferenceable):
     """Answers ``RIStorageServer`` out of a storage service.
 
     Every ``remote_`` method returns what goes over the wire, or a Deferred of it that fails as
     :mod:`raic.server.foolscap.failures` says.
 
     :param budget: the node's limit on the memory of answers that are being made.
+    :param meter: counts the calls.
     """
 
-    def __init__(self, service: IStorageService, budget: MemoryBudget) -> None:
+    operations: ClassVar[Mapping[str, str]] = {
+        "get_version": "version",
+        "allocate_buckets": "allocate",
+        "get_buckets": "list",
+        "slot_readv": "read_slot",
+        "slot_testv_and_readv_and_writev": "read_test_write",
+        "advise_corrupt_share": "advise",
+    }
+
+    def __init__(
+        self, service: IStorageService, budget: MemoryBudget, meter: OperationMeter
+    ) -> None:
+        super().__init__(meter)
         self._service = service
         self._budget = budget
         # One object for each share however often it is asked for: what a client makes a
@@ -92,7 +106,7 @@ class FoolscapStorageServer(Referenceable):
             uploads: Mapping[int, IBucketUpload] = answer.allocated
             watch = UploadWatch(canary, uploads)
             writers = {
-                shnum: FoolscapBucketWriter(upload, shnum, watch)
+                shnum: FoolscapBucketWriter(upload, shnum, watch, self.meter)
                 for shnum, upload in uploads.items()
             }
             return set(answer.already_have), writers
@@ -118,7 +132,9 @@ class FoolscapStorageServer(Referenceable):
     def _reader(self, storage_index: bytes, shnum: int) -> FoolscapBucketReader:
         reader = self._readers.get((storage_index, shnum))
         if reader is None:
-            reader = FoolscapBucketReader(self._service, self._budget, storage_index, shnum)
+            reader = FoolscapBucketReader(
+                self._service, self._budget, storage_index, shnum, self.meter
+            )
             self._readers[storage_index, shnum] = reader
         return reader
 

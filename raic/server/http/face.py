@@ -20,6 +20,7 @@ from raic.server.http.messages import Schema
 from raic.server.http.negotiation import answer_encoding, request_encoding
 from raic.server.http.request import StorageRequest
 from raic.server.http.routes import Begin, Routes
+from raic.server.operations import HTTP, OperationMeter
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ class StorageFace:
         application_version: bytes,
         max_message: int,
         budget: MemoryBudget,
+        meter: OperationMeter,
     ) -> None:
         self.service = service
         self.budget = budget
@@ -58,6 +60,7 @@ class StorageFace:
         self.application_version = application_version
         self._swissnum = Swissnum(swissnum)
         self._clock = clock
+        self._meter = meter
         self._workers = workers
         self._routes = routes
         self._date_second = -1
@@ -70,6 +73,10 @@ class StorageFace:
             self._date_second = now
             self._date = format_date_time(now).encode("ascii")
         return self._date
+
+    def seconds(self) -> float:
+        """The time."""
+        return self._clock.seconds()
 
     def begin(self, request: StorageRequest, length: int | None) -> None:
         """See :class:`raic.server.http.request.Face`."""
@@ -84,6 +91,8 @@ class StorageFace:
             raise Refusal(401, "the swissnum is missing or wrong", _CHALLENGE)
         endpoint = self._routes.find(request)
         request.doing = endpoint.name
+        request.tally = self._meter.tally(HTTP, endpoint.operation)
+        request.tally.begun += 1
         request.error_type = endpoint.error_type
         try:
             request.secrets = parse_secrets(

@@ -44,5 +44,5 @@ def _add_lease(face: StorageFace, request: StorageRequest) -> Deferred[None]:
     return adding.addCallback(added)
 
 
-VERSION = Endpoint("get the version", bodiless(_version), sends_message=True)
-ADD_LEASE = Endpoint("add a lease", bodiless(_add_lease), LEASE)
+VERSION = Endpoint("get the version", "version", bodiless(_version), sends_message=True)
+ADD_LEASE = Endpoint("add a lease", "add_lease", bodiless(_add_lease), LEASE)

@@ -79,7 +79,7 @@ def _list(face: StorageFace, request: StorageRequest) -> Deferred[None]:
     return listing.addCallback(lambda shnums: face.send(request, set(shnums)))
 
 
-ALLOCATE = Endpoint("allocate", _allocate, LEASE | {UPLOAD}, sends_message=True)
-WRITE = Endpoint("write share data", _write, frozenset([UPLOAD]), sends_message=True)
-ABORT = Endpoint("abort an upload", bodiless(_abort), frozenset([UPLOAD]))
-LIST = Endpoint("list immutable shares", bodiless(_list), sends_message=True)
+ALLOCATE = Endpoint("allocate", "allocate", _allocate, LEASE | {UPLOAD}, sends_message=True)
+WRITE = Endpoint("write share data", "write", _write, frozenset([UPLOAD]), sends_message=True)
+ABORT = Endpoint("abort an upload", "abort", bodiless(_abort), frozenset([UPLOAD]))
+LIST = Endpoint("list immutable shares", "list", bodiless(_list), sends_message=True)

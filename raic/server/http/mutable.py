@@ -56,8 +56,14 @@ def _advise(kind: str) -> Begin:
 
 
 READ_TEST_WRITE = Endpoint(
-    "read, test and write", _read_test_write, LEASE | {WRITE_ENABLER}, sends_message=True
+    "read, test and write",
+    "read_test_write",
+    _read_test_write,
+    LEASE | {WRITE_ENABLER},
+    sends_message=True,
 )
-LIST = Endpoint("list mutable shares", bodiless(_list), sends_message=True)
-ADVISE_IMMUTABLE = Endpoint("advise of an immutable share's corruption", _advise("immutable"))
-ADVISE_MUTABLE = Endpoint("advise of a mutable share's corruption", _advise("mutable"))
+LIST = Endpoint("list mutable shares", "list_slot", bodiless(_list), sends_message=True)
+ADVISE_IMMUTABLE = Endpoint(
+    "advise of an immutable share's corruption", "advise", _advise("immutable")
+)
+ADVISE_MUTABLE = Endpoint("advise of a mutable share's corruption", "advise", _advise("mutable"))

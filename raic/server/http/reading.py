@@ -155,6 +155,7 @@ class Streaming:
 
 READ_IMMUTABLE = Endpoint(
     "read an immutable share",
+    "read",
     bodiless(
         _read(lambda face, request: face.service.open_share(request.storage_index, request.shnum))
     ),
@@ -162,6 +163,7 @@ READ_IMMUTABLE = Endpoint(
 )
 READ_MUTABLE = Endpoint(
     "read a mutable share",
+    "read_slot",
     bodiless(
         _read(
             lambda face, request: face.service.open_slot_share(request.storage_index, request.shnum)

@@ -11,6 +11,7 @@ from twisted.web.http import RESPONSES, Request
 from raic.server.http.authorization import Secrets
 from raic.server.http.encodings import Encoding
 from raic.server.http.failures import refusal_for
+from raic.tally import Tally
 
 if TYPE_CHECKING:
     from raic.server.http.channel import StorageChannel
@@ -46,6 +47,9 @@ class Face(Protocol):
     def date(self) -> bytes:
         """The value of the ``Date`` header."""
 
+    def seconds(self) -> float:
+        """The time."""
+
 
 class StorageRequest(Request):
     """A request that is begun when its header is complete, and answered at most once.
@@ -53,6 +57,7 @@ class StorageRequest(Request):
     :ivar body: where the body goes; set by whoever expects one.
     :ivar doing: the endpoint's name, for the log.
     :ivar error_type: the content type of refusals.
+    :ivar tally: the endpoint's counters, once it is known.
     :ivar gone: whether the connection was lost before the answer was complete.
     """
 
@@ -61,6 +66,7 @@ class StorageRequest(Request):
     body: Body | None = None
     doing = "find the endpoint"
     error_type = TEXT
+    tally: Tally | None = None
     gone = False
 
     storage_index: bytes
@@ -69,6 +75,8 @@ class StorageRequest(Request):
     encoding: Encoding
 
     _arrived = False
+    _arrived_at = 0.0
+    _trouble = ""
     _length: int | None = 0
 
     # What the channel calls
@@ -89,6 +97,8 @@ class StorageRequest(Request):
             return
         if not self.startedWriting:
             self.channel.body_arrives(len(data))
+            if self.tally is not None:
+                self.tally.bytes_up += len(data)
         if self.body is not None:
             self.body.received(data)
 
@@ -97,6 +107,7 @@ class StorageRequest(Request):
         if self.gone:
             return
         self._arrived = True
+        self._arrived_at = self.channel.face.seconds()
         self.channel.body_ended()
         if self.startedWriting:
             self.finish()
@@ -108,6 +119,8 @@ class StorageRequest(Request):
     def connectionLost(self, reason: Failure) -> None:
         """Tell the body."""
         self.gone = True
+        if self.tally is not None and not self.startedWriting:
+            self.tally.begun -= 1
         super().connectionLost(reason)
         if self.body is not None and not self._arrived:
             self.body.lost()
@@ -135,6 +148,8 @@ class StorageRequest(Request):
     def fail(self, error: Exception) -> None:
         """Answer what :mod:`raic.server.http.failures` says."""
         refusal = refusal_for(error, self.doing)
+        if refusal.status >= 500:
+            self._trouble = type(error).__name__
         text = refusal.text.encode("utf-8") + b"\n"
         self.answer(refusal.status, text, self.error_type, refusal.headers)
 
@@ -165,12 +180,20 @@ class StorageRequest(Request):
 
     def _head(self, status: int, length: int, content_type: bytes, headers: bytes) -> bytes:
         self.startedWriting = 1
+        if self.tally is not None:
+            self._count(self.tally, length)
         self._may_close()
         parts = [_STATUS_LINES[status], b"Date: ", self.channel.face.date(), b"\r\n", headers]
         if status != 204:
             parts += [b"Content-Type: %b\r\nContent-Length: %d\r\n" % (content_type, length)]
         parts.append(b"\r\n" if self.channel.persistent else b"Connection: close\r\n\r\n")
         return b"".join(parts)
+
+    def _count(self, tally: Tally, length: int) -> None:
+        tally.took(self.channel.face.seconds() - self._arrived_at if self._arrived else 0.0)
+        tally.bytes_down += length
+        if self._trouble:
+            tally.errors[self._trouble] += 1
 
     def _may_close(self) -> None:
         """Close the connection after this answer if its body is not worth the wait."""

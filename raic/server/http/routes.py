@@ -32,6 +32,7 @@ class Endpoint:
     """What can be asked of a resource.
 
     :ivar name: for the log.
+    :ivar operation: what it is counted as.
     :ivar begin: starts to answer, given the length of the body, None when it comes in chunks.
     :ivar secrets: the kinds of secrets that the request must carry.
     :ivar sends_message: whether the answer is a message, whose encoding the client may choose.
@@ -40,6 +41,7 @@ class Endpoint:
     """
 
     name: str
+    operation: str
     begin: Begin
     secrets: frozenset[bytes] = frozenset()
     sends_message: bool = False

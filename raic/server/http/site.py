@@ -15,6 +15,7 @@ from raic.server.http.connections import Connections, Limits
 from raic.server.http.face import StorageFace
 from raic.server.http.request import StorageRequest
 from raic.server.http.routes import Routes
+from raic.server.operations import OperationMeter
 
 STOP_SECONDS = 10.0
 DEFAULT_LIMITS = Limits()
@@ -84,6 +85,7 @@ def make_site(
     application_version: bytes,
     max_message: int,
     body_budget: MemoryBudget,
+    meter: OperationMeter,
     limits: Limits = DEFAULT_LIMITS,
 ) -> StorageSite:
     """The HTTP dialect of the storage protocol, as a factory for stream connections.
@@ -96,6 +98,7 @@ def make_site(
     :param max_message: the largest read-test-write message, in bytes; above it, 413.
     :param body_budget: the memory that request bodies may take, over all connections; 503 when
         it is used up.  Must be at least ``max_message``.
+    :param meter: counts the requests.
     """
     face = StorageFace(
         service,
@@ -106,5 +109,6 @@ def make_site(
         application_version=application_version,
         max_message=max_message,
         budget=body_budget,
+        meter=meter,
     )
     return StorageSite(face, Connections(clock, limits), clock)

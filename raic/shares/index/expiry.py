@@ -12,10 +12,12 @@ from attrs import evolve
 
 from raic.shares.index.dropping import Dropped, drop_shares, drop_slot
 from raic.shares.index.rows import Execute
-from raic.values import ExpiryBatch, ExpiryRule, ExpiryRun, LeasePlace
+from raic.values import ExpiryBatch, ExpiryRule, ExpiryRun, LeasePlace, UpcomingLeases
 
 RUNS = 100
 """How many runs are remembered: the newest."""
+
+DAY_SECONDS = 24 * 60 * 60
 
 _START = LeasePlace(-(2**63), b"", b"")
 
@@ -42,6 +44,9 @@ _TRIM = """DELETE FROM expiry_runs WHERE started NOT IN
 _DOOMED = """
     SELECT DISTINCT storage_index FROM leases WHERE expires < ?1 AND storage_index NOT IN
         (SELECT storage_index FROM leases WHERE expires >= ?1)
+"""
+_UPCOMING = """
+    SELECT count(*) FROM (SELECT 1 FROM leases WHERE expires >= ? AND expires < ? LIMIT ?)
 """
 # CROSS JOIN has SQLite take the tables in this order: the doomed are few, as a rule.
 _SURVEY_SHARES = f"""
@@ -132,3 +137,12 @@ def survey(execute: Execute, rule: ExpiryRule) -> ExpiryRun:
     if rule.mutable:
         slots, slot_bytes, objects = execute(_SURVEY_SLOTS, (rule.before,)).fetchone()
     return ExpiryRun(0, None, rule, 0, shares, share_bytes, slots, slot_bytes, objects + shares)
+
+
+def upcoming(execute: Execute, now: int, limit: int) -> UpcomingLeases:
+    """When leases end; see :meth:`raic.interfaces.IIndex.get_upcoming`."""
+    (first,) = execute("SELECT MIN(expires) FROM leases WHERE expires >= ?", (now,)).fetchone()
+    day, week = (
+        execute(_UPCOMING, (now, now + days * DAY_SECONDS, limit)).fetchone()[0] for days in (1, 7)
+    )
+    return UpcomingLeases(first, day, week)

@@ -34,6 +34,7 @@ from raic.values import (
     SlotVersion,
     StoredShare,
     Totals,
+    UpcomingLeases,
     Usage,
     Version,
 )
@@ -237,6 +238,10 @@ class SQLiteIndex:
     def get_expiry_runs(self, limit: int) -> Deferred[tuple[ExpiryRun, ...]]:
         """See :class:`raic.interfaces.IIndex`."""
         return self._database.scan(expiry.get_runs, limit)
+
+    def get_upcoming(self, now: int, limit: int) -> Deferred[UpcomingLeases]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.scan(expiry.upcoming, now, limit)
 
     def get_objects(self, storage_index: bytes) -> Deferred[frozenset[str]]:
         """See :class:`raic.interfaces.IIndex`."""

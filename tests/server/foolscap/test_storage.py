@@ -16,6 +16,7 @@ from raic.server.foolscap.buckets import MAX_READ, FoolscapBucketReader, Foolsca
 from raic.server.foolscap.failures import StorageUnavailable
 from raic.server.foolscap.schemas import RIBucketReader, RIBucketWriter, RIStorageServer
 from raic.server.foolscap.storage import PROTOCOL, FoolscapStorageServer
+from raic.server.operations import OperationMeter
 from raic.values import MAX_SHARES
 from tests.server.foolscap.canary import Canary
 from tests.server.services import MAX_MUTABLE, NODEID, ServiceTestCase
@@ -37,7 +38,7 @@ class FoolscapTestCase(ServiceTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.answers = MemoryBudget(2 * MAX_READ)
-        self.server = FoolscapStorageServer(self.service, self.answers)
+        self.server = FoolscapStorageServer(self.service, self.answers, OperationMeter(self.clock))
         self.canary = Canary()
 
     def allocate_over_foolscap(

@@ -12,6 +12,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 
 from raic.budget import MemoryBudget
 from raic.server.foolscap.storage import FoolscapStorageServer
+from raic.server.operations import OperationMeter
 from tests.server.foolscap.tubs import TubTestCase
 from tests.server.services import ServiceTestCase
 
@@ -23,7 +24,9 @@ class TahoeTests(ServiceTestCase, TubTestCase):
 
     async def send_client(self, errand: str) -> bytes:
         """Run the client program; what it prints."""
-        furl = await self.start_server(FoolscapStorageServer(self.service, MemoryBudget(2**28)))
+        furl = await self.start_server(
+            FoolscapStorageServer(self.service, MemoryBudget(2**28), OperationMeter(self.clock))
+        )
         output: Any = await getProcessOutputAndValue(
             sys.executable,
             ["-W", "ignore", "-m", "tests.server.foolscap.tahoe_client", furl, errand],

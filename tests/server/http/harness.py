@@ -20,6 +20,7 @@ from raic.budget import MemoryBudget
 from raic.interfaces import IIndex, IStorageProvider
 from raic.server.http import Limits, make_site
 from raic.server.http.channel import StorageChannel
+from raic.server.operations import OperationMeter
 from raic.server.service import StorageService
 from raic.server.space import SpaceGauge
 from raic.shares.buckets import Buckets
@@ -237,6 +238,7 @@ class FaceTestCase(SynchronousTestCase):
             application_version=b"raic/0",
             max_message=MAX_MESSAGE,
             body_budget=self.budget,
+            meter=OperationMeter(self.clock),
             limits=self.limits,
         )
 

@@ -22,6 +22,7 @@ from twisted.internet.task import react
 from raic.backends.memory import MemoryProvider
 from raic.budget import MemoryBudget
 from raic.server.http import make_site
+from raic.server.operations import OperationMeter
 from raic.shares.index import create_index, open_index
 from raic.workers import ThreadWorkers
 from tests.server.http.harness import MAX_MESSAGE, SWISSNUM, service_over
@@ -105,6 +106,7 @@ async def use_site(reactor: Any, pem: str) -> None:
         application_version=b"raic/0",
         max_message=MAX_MESSAGE,
         body_budget=MemoryBudget(16 * MAX_MESSAGE),
+        meter=OperationMeter(reactor),
     )
     context = PrivateCertificate.loadPEM(pem).options()
     port = reactor.listenSSL(0, site, context, interface="127.0.0.1")

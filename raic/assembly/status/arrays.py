@@ -1,0 +1,45 @@
+"""How an array is doing."""
+
+from __future__ import annotations
+
+from raic.backends.array.maintenance import ArrayStatus
+from raic.backends.array.maintenance import UnderWay as Running
+from raic.status import ArraySummary, Repairs, Scrubs, UnderWay
+
+
+def array_summary(status: ArrayStatus, reachable: int, counted: float) -> ArraySummary:
+    """What its upkeep tells of it.
+
+    :param reachable: how many members can be written to.
+    :param counted: as of when the status is.
+    """
+    repair, scrub = status.repair, status.scrub
+    return ArraySummary(
+        name=status.name,
+        needed=status.needed,
+        happy=status.happy,
+        total=len(status.members),
+        reachable=reachable,
+        objects=status.objects,
+        full=status.full,
+        degraded=status.degraded,
+        at_risk=status.at_risk,
+        counted=counted,
+        repair=Repairs(repair.queued, repair.done, repair.rate, repair.limit),
+        scrub=Scrubs(scrub.finished, scrub.verified, scrub.oldest),
+        under_way=tuple(map(_under_way, status.under_way)),
+    )
+
+
+def _under_way(running: Running) -> UnderWay:
+    operation, progress = running.operation, running.progress
+    return UnderWay(
+        kind=operation.kind,
+        names=operation.names,
+        deep=operation.deep,
+        began=running.began,
+        done=progress.done,
+        total=progress.total,
+        bytes=progress.bytes,
+        text=progress.text,
+    )

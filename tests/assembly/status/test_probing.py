@@ -1,0 +1,167 @@
+"""Noticing providers that are away, and forgetting nothing that matters, on a test clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from raic.assembly.members import MemberStack
+from raic.assembly.status.history import History
+from raic.assembly.status.probing import INTERVAL_SECONDS, Probe
+from raic.assembly.status.warnings import KEPT, WarningBook
+from raic.backends.layers.circuit import CircuitState
+from raic.backends.layers.stack import LayerSettings, wrap_in_layers
+from raic.backends.memory import MemoryProvider
+from raic.config.model import ProviderSettings
+from raic.errors import ProviderUnreachable
+from raic.server.operations import HTTP, OperationMeter
+from raic.tally import percentile
+
+
+class Cloud(MemoryProvider):
+    """A cloud that can be stopped.
+
+    :ivar how: what becomes of a read: empty for as usual.
+    :ivar asked: how many reads there were.
+    """
+
+    how = ""
+    asked = 0
+
+    def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
+        self.asked += 1
+        if self.how == "hangs":
+            return Deferred()
+        if self.how == "refuses":
+            return fail(ProviderUnreachable(self.name, "get_object", "connection refused"))
+        return super().get_object(key, offset, length)
+
+
+class Probing(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.cloud = Cloud("cloud")
+        layers = wrap_in_layers(self.cloud, LayerSettings(), self.clock, Random(1))
+        cloud_settings: object = object()
+        settings = ProviderSettings("cloud", "s3", Path("."), cloud=cloud_settings)  # type: ignore[arg-type]
+        self.member = MemberStack(settings, layers, layers.provider, self.cloud)
+        self.successResultOf(layers.provider.start())
+        self.away = False
+        self.probe = Probe(self.member, self.clock, lambda: self.away)
+        self.probe.start()
+        self.addCleanup(self.probe.stop)
+
+    def after(self, condition: Callable[[], bool]) -> float:
+        """How many seconds it takes until a condition holds."""
+        began = self.clock.seconds()
+        while not condition():
+            self.clock.advance(0.5)
+            self.assertLess(self.clock.seconds() - began, 300)
+        return self.clock.seconds() - began
+
+    def test_within_thirty_seconds_whatever_it_does(self) -> None:
+        for how in ("hangs", "refuses"):
+            with capturedLogs() as logs:
+                self.cloud.how = how
+                self.assertLess(self.after(lambda: self.probe.problem is not None), 28)
+            warned = [event for event in logs if event["log_level"] is LogLevel.warn]
+            self.assertIn("no sign of life", str(warned[0]["log_format"]))
+            self.cloud.how = ""
+            self.assertLess(self.after(lambda: self.probe.problem is None), 100)
+
+    def test_a_cloud_that_stays_away_has_an_open_circuit_which_closes_again(self) -> None:
+        circuit = self.member.layers.circuit
+        assert circuit is not None
+        self.cloud.how = "refuses"
+        self.after(lambda: circuit.state is CircuitState.OPEN)
+        self.cloud.how = ""
+        self.after(lambda: circuit.state is CircuitState.CLOSED)
+        self.after(lambda: self.probe.problem is None)
+
+    def test_one_failure_says_nothing(self) -> None:
+        self.cloud.how = "refuses"
+        self.clock.advance(INTERVAL_SECONDS)
+        self.cloud.how = ""
+        self.clock.advance(INTERVAL_SECONDS)
+        self.assertIsNone(self.probe.problem)
+
+    def test_a_cloud_that_is_used_is_not_asked(self) -> None:
+        asked = self.cloud.asked
+        for number in range(20):
+            self.successResultOf(self.member.provider.put_object(f"key/{number}", b"x"))
+            self.clock.advance(INTERVAL_SECONDS / 2)
+        self.assertLessEqual(self.cloud.asked - asked, 1)
+        self.assertGreater(self.probe.answered or 0, self.clock.seconds() - 2 * INTERVAL_SECONDS)
+
+    def test_idle_for_a_month_it_costs_less_than_two_hundred_thousand_requests(self) -> None:
+        asked = self.cloud.asked
+        self.clock.pump([INTERVAL_SECONDS] * 100)
+        self.assertLess((self.cloud.asked - asked) / (100 * INTERVAL_SECONDS) * 86400 * 30, 2e5)
+
+    def test_one_that_is_not_started_yet_is_not_asked(self) -> None:
+        self.away = True
+        asked = self.cloud.asked
+        self.clock.pump([INTERVAL_SECONDS] * 5)
+        self.assertEqual((self.cloud.asked, self.probe.problem), (asked, None))
+
+
+class RecentPast(SynchronousTestCase):
+    def test_rates_latencies_and_series(self) -> None:
+        clock = Clock()
+        meter = OperationMeter(clock)
+        history = History(meter.figures, clock)  # type: ignore[arg-type]
+        history.start()
+        self.addCleanup(history.stop)
+        key = (HTTP, "read")
+        for second in range(900):
+            tally = meter.tally(*key)
+            tally.begun += 1
+            tally.took(0.001 if second % 2 else 0.1)
+            clock.advance(1)
+        rates, recent = history.rates([key]), history.recent([key])
+        self.assertAlmostEqual(rates.calls, 1.0, delta=0.05)
+        self.assertEqual(len(recent.calls), 60)
+        self.assertEqual(set(recent.calls), {10})
+        assert rates.latency.p95 is not None
+        self.assertTrue(0.06 < rates.latency.p95 < 0.13, rates.latency)
+        clock.pump([10] * 70)
+        self.assertIsNone(history.rates([key]).latency.p50)
+        self.assertEqual(history.rates([key]).calls, 0)
+
+    def test_percentiles_are_within_their_bucket(self) -> None:
+        self.assertIsNone(percentile([0] * 21, 0.5))
+        counts = [0] * 21
+        counts[3] = 1000  # 0.5 to 1 ms
+        for part in (0.01, 0.5, 0.99, 1.0):
+            value = percentile(counts, part)
+            assert value is not None
+            self.assertTrue(0.0005 <= value <= 0.001, value)
+
+
+class Warnings(SynchronousTestCase):
+    def setUp(self) -> None:
+        publisher = LogPublisher()
+        self.book = WarningBook()
+        self.book.listen(publisher)
+        self.log = Logger("raic.test", observer=publisher)
+        self.other = Logger("botocore", observer=publisher)
+
+    def test_those_that_are_alike_are_counted(self) -> None:
+        for number in range(3):
+            self.log.warn("{name} is down: {number}; {remedy}", name="a", number=number, remedy="x")
+        self.log.info("all is well")
+        self.other.warn("something a client sent")
+        (warned,) = self.book.newest()
+        self.assertEqual((warned.text, warned.remedy, warned.times), ("a is down: 2", "x", 3))
+
+    def test_they_are_bounded_and_name_no_storage_index(self) -> None:
+        for number in range(3 * KEPT):
+            self.log.error(f"{number}: shares/on/onzxg43tonzxg43tonzxg43tom/0.x is gone")
+        self.assertEqual(len(self.book.newest()), KEPT)
+        self.assertEqual(self.book.newest()[0].text, f"{3 * KEPT - 1}: shares/on/.../0.x is gone")
