@@ -134,10 +134,9 @@ class Troubles:
             there = [each for each in fragments if each not in missing]
             altered = [str(each[0]) for each in there if not await self._is_whole(*each)]
         unnoted = [
-            # One that has arrived meanwhile is noted no more.
             str(each[0])
             for each in missing
-            if str(each[0]) not in known and not await self._is_whole(*each)
+            if str(each[0]) not in known and await self._is_still_missing(*each)
         ]
         return {
             "objects": len(objects),
@@ -166,6 +165,12 @@ class Troubles:
             (shape.sibling(number, state.attempts.get(number, "0")), placement.home(number).name)
             for number in placement.numbers()
         ]
+
+    async def _is_still_missing(self, fragment: FragmentKey, member: str) -> bool:
+        """Whether a fragment neither arrived, nor was made anew, since it was looked for."""
+        if await self._is_whole(fragment, member):
+            return False
+        return (fragment, member) in await self._fragments(fragment)
 
     async def _is_whole(self, fragment: FragmentKey, member: str) -> bool:
         code = Code(fragment.needed, fragment.block_size)
