@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from attrs import frozen
 
 from raic.assembly.lateledger import LateLedger
-from raic.assembly.members import MemberStack, Reactor, length_of, make_member, no_secrets
+from raic.assembly.members import (
+    MemberStack,
+    Reactor,
+    Used,
+    length_of,
+    make_member,
+    no_secrets,
+)
 from raic.backends.array.code import Code
 from raic.backends.array.drill import DrillLayer
 from raic.backends.array.drillmeter import DrillMeter
@@ -61,9 +68,11 @@ def make_array(
     identity: Identity,
     workers: IWorkers,
     reactor: Reactor,
+    used: Used,
 ) -> ArrayStack:
     """Make an array of providers; nothing is started.
 
+    :param used: what quotas go by.
     :raises IdentityError: there is no key for its fragments.
     """
     ledger = LateLedger()
@@ -73,7 +82,7 @@ def make_array(
     ours = tuple(_member(member, drills, reactor) for member in members)
 
     def make_another(name: str) -> Member:
-        made = stacks[name] = _another(config, name, identity, workers, reactor)
+        made = stacks[name] = _another(config, name, identity, workers, reactor, used)
         claimed[name] = _claimed(made)
         return _member(made, drills, reactor)
 
@@ -107,7 +116,12 @@ def make_array(
 
 
 def _another(
-    config: Config, name: str, identity: Identity, workers: IWorkers, reactor: Reactor
+    config: Config,
+    name: str,
+    identity: Identity,
+    workers: IWorkers,
+    reactor: Reactor,
+    used: Used,
 ) -> MemberStack:
     now = load_config(config.node_directory)
     settings = now.providers[name]
@@ -116,7 +130,16 @@ def _another(
         sources = standard_sources(config.node_directory, identity.server_id, os.environ)
         secrets = Credentials([settings.cloud.wanted], sources.ordered, reactor).of(name)
     return make_member(
-        now, settings, identity, workers, secrets, reactor, None, cached=False, is_member=False
+        now,
+        settings,
+        identity,
+        workers,
+        secrets,
+        reactor,
+        None,
+        cached=False,
+        used=used,
+        is_member=False,
     )
 
 

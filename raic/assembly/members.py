@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
 from attrs import evolve, frozen
+from twisted.internet.defer import Deferred
 
 from raic.assembly.folderlock import HeldFolder
 from raic.backends.layers.circuit import CircuitSettings
 from raic.backends.layers.observation import ObservationLayer
+from raic.backends.layers.quota import QuotaLayer
 from raic.backends.layers.stack import NO_LAYERS, Layers, LayerSettings, Wrap, wrap_in_layers
 from raic.backends.layers.timeout import Timeouts
 from raic.config.identity import Identity
@@ -33,6 +36,9 @@ FOLDER_IN_ARRAY = evolve(
 ends by itself, and what asks all members, as for claims, listings and deletions, would wait."""
 
 Secrets = Callable[[], Mapping[str, str]]
+
+Used = Callable[[str], Deferred[int]]
+"""Fires with how many bytes are stored at a provider, by name."""
 
 
 @frozen
@@ -75,6 +81,7 @@ def make_member(
     protect: Wrap | None,
     *,
     cached: bool,
+    used: Used,
     is_member: bool = True,
 ) -> MemberStack:
     """Make a provider and its layers; nothing is started.
@@ -83,23 +90,26 @@ def make_member(
     :param protect: puts the tags around it, below the cache; None in an array, whose fragments
         have tags of their own.
     :param cached: whether it has the read cache that is configured; an array has one above all.
+    :param used: what quotas go by.
     :param is_member: whether the node has used it ever since it has an index.
     :raises ConfigurationError: the settings of the provider do not go together.
     """
+    bounded = partial(_bounded, settings, used)
     if settings.cloud is None:
-        used = is_member and config.index_path.exists()
-        leaf: IStorageProvider = make_folder(config, settings, workers, reactor, used=used)
+        known = is_member and config.index_path.exists()
+        leaf: IStorageProvider = make_folder(config, settings, workers, reactor, used=known)
         if protect is not None:
-            observed = ObservationLayer(protect(leaf), reactor, LOG_SECONDS)
+            observed = ObservationLayer(protect(bounded(leaf)), reactor, LOG_SECONDS)
             return MemberStack(settings, Layers(observed, observation=observed), leaf, leaf)
-        bounded = wrap_in_layers(leaf, FOLDER_IN_ARRAY, reactor, Random())  # noqa: S311 - unused
-        return MemberStack(settings, bounded, bounded.provider, leaf)
+        random = Random()  # noqa: S311 - unused
+        layers = wrap_in_layers(leaf, FOLDER_IN_ARRAY, reactor, random, protect=bounded)
+        return MemberStack(settings, layers, layers.provider, leaf)
     cloud = make_leaf(settings.cloud, identity, secrets, reactor)
     below: list[IStorageProvider] = []
 
     def guard(inner: IStorageProvider) -> IStorageProvider:
         below.append(inner)
-        return protect(inner) if protect else inner
+        return protect(bounded(inner)) if protect else bounded(inner)
 
     chosen = settings.cloud.layers if cached else _in_array(settings.cloud.layers)
     random = Random()  # noqa: S311 - it spreads retries
@@ -113,6 +123,13 @@ def _in_array(settings: LayerSettings) -> LayerSettings:
     """
     circuit = None if settings.circuit is None else evolve(settings.circuit, patience=0.0)
     return evolve(settings, cache=None, circuit=circuit)
+
+
+def _bounded(settings: ProviderSettings, used: Used, inner: IStorageProvider) -> IStorageProvider:
+    """A provider within its quota, if it has one."""
+    if settings.quota is None:
+        return inner
+    return QuotaLayer(inner, settings.quota, partial(used, settings.name))
 
 
 def make_folder(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
@@ -18,6 +19,7 @@ from raic.assembly.listening import Listener, make_node_addresses
 from raic.assembly.members import Reactor
 from raic.assembly.owning import TakeOver, make_ownership, own_prefix
 from raic.assembly.share_control import ShareKeeper
+from raic.assembly.space import SpaceBook, space_values
 from raic.assembly.stack import (
     PROVIDER_THREADS,
     ProviderStack,
@@ -42,10 +44,10 @@ from raic.config.identity import Identity
 from raic.config.loading import load_config
 from raic.config.model import ArraySettings, Config
 from raic.deferreds import async_to_deferred
-from raic.errors import ProviderError, RaicError
+from raic.errors import ConfigurationError, ProviderError, RaicError
 from raic.interfaces import IIndex, IStorageProvider, IWorkers
 from raic.server.announcer import Announcer
-from raic.server.control import ControlSocket, Handler
+from raic.server.control import ControlSocket, Handler, Tell
 from raic.server.controlplace import SOCKET_NAME
 from raic.server.service import Permissions, StorageService
 from raic.server.space import SpaceGauge
@@ -53,7 +55,7 @@ from raic.shares.buckets import Buckets
 from raic.shares.pins import Pins
 from raic.shares.sealing import Sealer
 from raic.shares.slots import Slots
-from raic.values import Space, Totals
+from raic.values import NodeSpace, Space, Totals
 from raic.workers import ThreadWorkers
 
 
@@ -146,6 +148,7 @@ class StorageNode:
         self._service: StorageService | None = None
         self._complete = True
         self.status: ServerStatusGatherer | None = None
+        self._book: SpaceBook | None = None
 
     @async_to_deferred
     async def start(self) -> NodeFacts:
@@ -165,6 +168,7 @@ class StorageNode:
         self._workers = workers = ThreadWorkers(self._reactor, PROVIDER_THREADS, "raic-provider")
         self._undo.append(workers.stop)
         stack = make_stack(config, self._identity, workers, self._reactor)
+        self._book = stack.book
         store = await self._open_store(stack)
         self._service = service = self._make_service(store)
         self._undo.append(service.stop)
@@ -283,6 +287,26 @@ class StorageNode:
                 error=error,
             )
             return False
+
+    @async_to_deferred
+    async def get_space(self) -> NodeSpace:
+        """How much space the shares take, and how much there is, by running totals.
+
+        :return: fires with it; fails with an ``IndexFailure``.
+        """
+        assert self._book is not None
+        assert self._service is not None
+        return evolve(
+            await self._book.get(),
+            available=self._service.get_sizes().available_space,
+            pending=self._service.uploads.reserved,
+        )
+
+    @async_to_deferred
+    async def _tell_space(self, arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
+        if arguments:
+            raise ConfigurationError(["there are no arguments"])
+        return space_values(await self.get_space())
 
     # Starting
 
@@ -410,7 +434,12 @@ class StorageNode:
             store.provider, store.index, store.pins, self._reactor, self._config.storage
         )
         whole = NodeStatusGatherer(lambda: [status], self._warnings, self._reactor)
-        handlers = {**handlers, **keeper.handlers(), **status_handlers(whole)}
+        handlers = {
+            **handlers,
+            **keeper.handlers(),
+            **status_handlers(whole),
+            "space": self._tell_space,
+        }
         path = self._config.node_directory / SOCKET_NAME
         control = ControlSocket(path, handlers, self._reactor)
         self._undo.append(control.stop)

@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred
 from raic.assembly.arrays import ArrayStack, make_array
 from raic.assembly.leavings import holds_objects
 from raic.assembly.members import MemberStack, Reactor, make_member, no_secrets
+from raic.assembly.space import SpaceBook
 from raic.backends.tagging import TaggingProvider
 from raic.backends.tags import stored_size
 from raic.config.credentials import Credentials, standard_sources
 from raic.config.identity import Identity
-from raic.config.model import ArraySettings, Config, ProviderSettings
+from raic.config.model import ArraySettings, Config
 from raic.deferreds import async_to_deferred
 from raic.errors import IndexMissing, PrefixOwned, ProviderError
 from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
@@ -24,7 +25,7 @@ from raic.shares.claims import Claimant, newest_claim
 from raic.shares.index import create_index, open_index
 from raic.shares.index.measures import Measure
 from raic.shares.sealing import Sealer
-from raic.values import Totals
+from raic.values import Usage
 
 PROVIDER_THREADS = 8
 FIRST_EPOCH = 1
@@ -37,6 +38,7 @@ class ProviderStack:
     :ivar provider: the outermost: what is stored and read goes through it.  It has to be started.
     :ivar untagged: what claims on the prefix go through, which other servers read.
     :ivar members: the providers that it is made of; one, unless it is an array.
+    :ivar book: what is taken; knows it once the index is open.
     :ivar credentials: None where no cloud is.
     :ivar array: None for a single provider.
     :ivar measure: how many bytes each provider stores of an object of a certain length.
@@ -45,6 +47,7 @@ class ProviderStack:
     provider: IStorageProvider
     untagged: IStorageProvider
     members: tuple[MemberStack, ...]
+    book: SpaceBook
     credentials: Credentials | None = None
     array: ArrayStack | None = None
     measure: Measure = stored_size
@@ -69,6 +72,7 @@ def make_stack(
         sources = standard_sources(config.node_directory, identity.server_id, os.environ)
         credentials = Credentials(wanted, sources.ordered, reactor)
     is_array = isinstance(backend, ArraySettings)
+    book = SpaceBook(config, reactor)
     members = tuple(
         make_member(
             config,
@@ -79,15 +83,18 @@ def make_stack(
             reactor,
             None if is_array else partial(TaggingProvider, key=identity.tag_key),
             cached=not is_array,
+            used=book.used,
         )
         for settings in backend.members
     )
     if isinstance(backend, ArraySettings):
-        array = make_array(config, backend, members, identity, workers, reactor)
+        array = make_array(config, backend, members, identity, workers, reactor, book.used)
         measure = array.array.code.fragment_size
-        return ProviderStack(array.provider, array.claims, members, credentials, array, measure)
+        return ProviderStack(
+            array.provider, array.claims, members, book, credentials, array, measure
+        )
     (only,) = members
-    return ProviderStack(only.provider, only.untagged, members, credentials)
+    return ProviderStack(only.provider, only.untagged, members, book, credentials)
 
 
 def make_provider(
@@ -131,6 +138,7 @@ async def open_or_create_index(
     )
     if stack.array is not None:
         await stack.array.ledger.attach(index.ledger)
+    stack.book.attach(index, index.ledger)
     return index
 
 
@@ -151,26 +159,15 @@ async def _check_objects(
 
 
 def room_within(config: Config, index: IIndex) -> Callable[[], Deferred[int]] | None:
-    """How much the quotas still allow, by what the index knows; None without any.
-
-    A member of an array holds one fragment of each object, so it is full when the objects take
-    ``needed`` times its quota.
-    """
-    quotas = [quota for each in config.backend.members if (quota := _quota(each)) is not None]
-    if not quotas:
+    """How many more bytes of shares the node's own quota allows; None without one."""
+    quota = config.storage.quota
+    if quota is None:
         return None
-    needed = config.backend.needed if isinstance(config.backend, ArraySettings) else 1
-    limit = needed * min(quotas)
 
-    def room(totals: Totals) -> int:
-        return max(0, limit - totals.share_bytes - totals.slot_bytes)
+    def room(usage: Usage) -> int:
+        return max(0, quota - usage.share_bytes)
 
-    return lambda: index.get_totals().addCallback(room)
-
-
-def _quota(settings: ProviderSettings) -> int | None:
-    quota = None if settings.cloud is None else settings.cloud.values.get("quota")
-    return None if quota is None else int(quota)
+    return lambda: index.get_usage(0).addCallback(room)
 
 
 @async_to_deferred

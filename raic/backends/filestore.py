@@ -18,7 +18,7 @@ from raic.backends.folders import DIRECTORY, Folders, sync_directory
 from raic.backends.keys import is_key
 from raic.backends.places import NAME_CHARACTERS, OTHERS, Listing, place
 from raic.errors import KeyTaken, ObjectNotFound, OutcomeUnknown, StorageUnusable
-from raic.values import ListedObject, ObjectPage, Space, Stored
+from raic.values import ListedObject, ObjectPage, Pool, Space, Stored
 
 Piece: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -271,7 +271,9 @@ class FileStore:
         """What the file system has left, less ``reserved``."""
         self._must_be_there("get_space")
         found = self._disk.statvfs(self._root)
-        return Space(None, max(0, found.f_bavail * found.f_frsize - reserved))
+        available = max(0, found.f_bavail * found.f_frsize - reserved)
+        pool = Pool(f"device {os.fstat(self._root).st_dev}", available)
+        return Space(None, available, pool)
 
     # The directory itself
 

@@ -22,6 +22,7 @@ from raic.cli.restore import restore
 from raic.cli.run import run
 from raic.cli.selftest import selftest
 from raic.cli.shares import shares
+from raic.cli.space import space
 
 
 @click.group(cls=RaicGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,3 +46,4 @@ main.add_command(restore)
 main.add_command(run)
 main.add_command(selftest)
 main.add_command(shares)
+main.add_command(space)

@@ -89,6 +89,7 @@ def _provider(checked: Checked, name: str, node_directory: Path) -> ProviderSett
             *(checked.get(section, f"price_{what}") for what in ("storage", "download", "requests"))
         ),
         availability=checked.get(section, "availability"),
+        quota=checked.get(section, "quota"),
     )
 
 

@@ -22,6 +22,7 @@ CONFIG_NAME = "raic.cfg"
 
 _STORAGE = (
     "reserved_space",
+    "quota",
     "readonly",
     "readonly_mutable",
     "force_foolscap",

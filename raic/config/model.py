@@ -51,6 +51,7 @@ class NodeSettings:
 class StorageSettings:
     """``[storage]``; sizes in bytes.
 
+    :ivar quota: how many bytes of shares there may be; None for no limit.
     :ivar expires: whether anything does.
     :ivar expiry: what would: what the other keys of ``expire.*`` say.
     """
@@ -63,6 +64,7 @@ class StorageSettings:
     upload_memory: int
     body_memory: int
     max_connections: int
+    quota: int | None = None
     expires: bool = False
     expiry: ExpiryPolicy = field(factory=ExpiryPolicy)
 
@@ -114,6 +116,7 @@ class ProviderSettings:
     :ivar cloud: None for a filesystem.
     :ivar labels: those of ``LABELS`` that are given.
     :ivar availability: what part of the time it can be reached, in percent.
+    :ivar quota: how many bytes may be stored there; None for no limit.
     """
 
     name: str
@@ -124,6 +127,7 @@ class ProviderSettings:
     labels: Mapping[str, str] = field(factory=dict)
     prices: Prices = Prices()
     availability: float = USUAL_AVAILABILITY
+    quota: int | None = None
 
     @property
     def members(self) -> tuple[ProviderSettings, ...]:

@@ -47,6 +47,13 @@ TYPE_KEYS = (
     ),
     ours(
         SECTION,
+        "quota",
+        parsers.optional(parsers.positive_size),
+        "",
+        "How much may be stored there; empty for no limit.",
+    ),
+    ours(
+        SECTION,
         "operator",
         parsers.optional(parsers.text),
         "",

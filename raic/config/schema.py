@@ -111,6 +111,13 @@ STORAGE = (
         parsers.size,
         "0",
     ),
+    _ours(
+        "storage",
+        "quota",
+        parsers.optional(parsers.positive_size),
+        "",
+        "How many bytes of shares the node may hold; empty for no limit.",
+    ),
     Key("storage", "readonly", "Accept no new immutable shares.", parsers.boolean, "false"),
     _ours(
         "storage",

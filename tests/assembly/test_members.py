@@ -54,6 +54,7 @@ class Folders(SynchronousTestCase):
             self.clock,
             None if in_array else partial(TaggingProvider, key=identity.tag_key),
             cached=not in_array,
+            used=lambda _: succeed(0),
         )
         self.successResultOf(member.provider.start())
         disk.hangs = True

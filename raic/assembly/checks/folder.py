@@ -10,7 +10,7 @@ from attrs import frozen
 
 from raic.assembly.checks.deadline import TookTooLong
 from raic.assembly.checks.findings import Finding, error, good
-from raic.assembly.checks.space import judge_space
+from raic.assembly.checks.space import check_quota, judge_space
 from raic.assembly.checks.view import ProviderView
 from raic.assembly.folderlock import LOCK_NAME
 from raic.assembly.leavings import LEAVINGS
@@ -56,6 +56,7 @@ async def check_folder(view: ProviderView, path: Path) -> list[Finding]:
         how = "" if seen.proved else ", say the permissions; the first start proves it"
         first = good(subject, f"{path}: list, read, write and delete are allowed{how}")
     findings = [first, judge_space(seen.free, view.node.config.storage.reserved_space)]
+    findings += check_quota(view)
     if seen.objects and not view.node.index.exists:
         remedy = f"run 'raic restore --local {view.node.directory}'"
         findings.append(error("objects", f"{path} holds some, and there is no index", remedy))

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from raic.shares.index import arrays, lookups
 from raic.shares.index.files import APPLICATION_ID, schema_scripts
-from raic.values import Placed, Totals
+from raic.values import Placed, Totals, Usage
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -32,6 +32,7 @@ class IndexState:
     :ivar epoch: None when that could not be seen.
     :ivar totals: None when that could not be seen.
     :ivar placement: where an array's fragments are; None when that could not be seen.
+    :ivar usage: None when that could not be seen.
     """
 
     exists: bool
@@ -41,6 +42,7 @@ class IndexState:
     epoch: int | None = None
     totals: Totals | None = None
     placement: tuple[Placed, ...] | None = None
+    usage: Usage | None = None
 
 
 def known_version() -> int:
@@ -112,4 +114,7 @@ def _look_inside(path: Path, version: int, running: bool) -> IndexState:
             return IndexState(True, "it is half-made", version)
         totals = lookups.totals(connection.execute)
         placement = arrays.get_placement(connection.execute)
-    return IndexState(True, version=version, epoch=row[0], totals=totals, placement=placement)
+        usage = lookups.usage(connection.execute, 0)
+    return IndexState(
+        True, version=version, epoch=row[0], totals=totals, placement=placement, usage=usage
+    )

@@ -6,10 +6,8 @@ from secrets import token_hex
 
 from raic.assembly.checks.findings import Finding, error, good, warning
 from raic.assembly.checks.opened import OpenProvider
-from raic.assembly.checks.space import judge_quota, judged
-from raic.assembly.checks.view import ConfiguredNode
+from raic.assembly.checks.space import check_quota, judged
 from raic.backends.blockingstore import UNLIMITED
-from raic.config.model import ArraySettings
 from raic.errors import AccessDenied
 from raic.interfaces import IInterruptedUploads, IServiceClock
 from raic.sizes import in_words
@@ -58,24 +56,12 @@ async def check_uploads(provider: OpenProvider) -> list[Finding]:
     return [good(subject, "parts of interrupted ones can be found")]
 
 
-def stored_in(node: ConfiguredNode) -> int | None:
-    """About how many bytes of the node each of its providers holds; None when it is not known."""
-    if not node.index.exists:
-        return 0
-    totals, backend = node.index.totals, node.config.backend
-    if totals is None:
-        return None
-    needed = backend.needed if isinstance(backend, ArraySettings) else 1
-    return (totals.share_bytes + totals.slot_bytes) // needed
-
-
 async def check_space(provider: OpenProvider) -> list[Finding]:
     """What the quota leaves, and what the service does."""
-    quota, stored = provider.cloud.values.get("quota"), stored_in(provider.view.node)
-    findings = [] if quota is None else [judge_quota(int(quota), stored)]
+    quota = provider.view.settings.quota
+    findings = check_quota(provider.view)
     space = await provider.wait(provider.leaf.get_space())
-    limit = UNLIMITED if quota is None else int(quota)
-    if space.available < limit:
+    if space.available < (UNLIMITED if quota is None else quota):
         used = "" if space.used is None else f", {in_words(space.used)} used"
         findings.append(
             judged(f"the service has room for {in_words(space.available)}{used}", space.available)

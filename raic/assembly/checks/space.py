@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from raic.assembly.checks.findings import Finding, error, good, warning
+from raic.assembly.checks.view import ProviderView
+from raic.assembly.space import node_space
 from raic.errors import NoSpace
 from raic.sizes import in_words
 
@@ -17,6 +19,23 @@ def judge_space(free: int, reserved: int) -> Finding:
     if reserved:
         text += f": {in_words(free)} free, of which reserved_space leaves {in_words(reserved)}"
     return judged(text, room, "free some space, lower reserved_space, or set readonly = true")
+
+
+def check_quota(view: ProviderView) -> list[Finding]:
+    """What is left of a provider's quota; nothing where it has none."""
+    quota = view.settings.quota
+    return [] if quota is None else [judge_quota(quota, _stored_at(view))]
+
+
+def _stored_at(view: ProviderView) -> int | None:
+    """How many bytes a provider holds; None when it is not known."""
+    index = view.node.index
+    if not index.exists:
+        return 0
+    if index.usage is None:
+        return None
+    space = node_space(view.node.config, index.usage, index.placement or ())
+    return sum(each.used for each in space.providers if each.name == view.settings.name)
 
 
 def judge_quota(quota: int, stored: int | None) -> Finding:

@@ -337,12 +337,14 @@ class ArrayProvider:
         """See :class:`raic.interfaces.IStorageProvider`.
 
         An object needs room with ``happy`` members, so what is available is told by that of the
-        ``happy`` that have the most, ``needed`` times; none while fewer can be asked.
+        ``happy`` that have the most, ``needed`` times, less headers and tags; none while fewer can
+        be asked.
         """
         if not self._started:
             return fail(self._unusable("get_space"))
-        members = members_of(self._placement)
-        return space_of(self.name, members, self._code.needed, self._happy)
+        placement = self._placement
+        members = list({placement.home(number): None for number in placement.lasting()})
+        return space_of(self.name, members, self._code, self._happy)
 
     def clear_interrupted_uploads(self, prefix: str) -> Deferred[int]:
         """See :class:`raic.interfaces.IInterruptedUploads`; of the members that can be asked.

@@ -115,7 +115,6 @@ LIBCLOUD = ProviderType(
             "8MiB",
         ),
         Setting("threads", "How many requests may be under way at once.", whole, "8"),
-        Setting("quota", "How much space to announce.", size),
     ),
     secrets=(
         # Optional, because the driver ``local`` has none.

@@ -26,7 +26,6 @@ class LibcloudSettings:
     :ivar part_size: of the parts of a large object, and the largest object kept as one.
     :ivar parts_in_flight: of one upload.
     :ivar threads: how many requests may be under way at once.
-    :ivar quota: what to announce as available; None for no limit.
     """
 
     driver: str
@@ -44,7 +43,6 @@ class LibcloudSettings:
     threads: int = 8
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
-    quota: int | None = None
 
     def __attrs_post_init__(self) -> None:
         if (self.path is None) == (self.driver == LOCAL):

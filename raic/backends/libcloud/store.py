@@ -218,8 +218,7 @@ class LibcloudStore:
 
     def space(self) -> Space:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
-        quota = self._settings.quota
-        return Space(None, UNLIMITED if quota is None else quota)
+        return Space(None, UNLIMITED)
 
     # Deleting
 

@@ -42,7 +42,6 @@ class S3Settings:
     :ivar part_size: of the parts of a large object, and the largest object sent as a whole.
     :ivar parts_in_flight: of one upload.
     :ivar threads: how many requests may be under way at once.
-    :ivar quota: what to announce as available; None for no limit.
     """
 
     container: str
@@ -60,7 +59,6 @@ class S3Settings:
     threads: int = 16
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
-    quota: int | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.part_size < MIN_PART_SIZE:

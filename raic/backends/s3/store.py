@@ -260,8 +260,7 @@ class S3Store:
 
         S3 has no such question; what is stored is counted by the index.
         """
-        quota = self._settings.quota
-        return Space(None, UNLIMITED if quota is None else quota)
+        return Space(None, UNLIMITED)
 
     # Deleting
 

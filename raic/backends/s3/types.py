@@ -82,7 +82,6 @@ S3 = ProviderType(
         Setting("connect_timeout", "How many seconds a connection may take.", whole, "5"),
         Setting("read_timeout", "How many seconds the service may be silent.", whole, "20"),
         Setting("threads", "How many requests may be under way at once.", whole, "16"),
-        Setting("quota", "How much space to announce.", size),
     ),
     secrets=(
         Secret("access_key_id", "the access key's id"),

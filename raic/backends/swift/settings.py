@@ -33,7 +33,6 @@ class SwiftSettings:
     :ivar part_size: of the segments of a large object, and the largest object sent as a whole.
     :ivar parts_in_flight: of one upload.
     :ivar threads: how many requests may be under way at once.
-    :ivar quota: what to announce as available at most; None for no limit.
     """
 
     container: str
@@ -52,7 +51,6 @@ class SwiftSettings:
     threads: int = 16
     connect_timeout: float = 5.0
     read_timeout: float = 20.0
-    quota: int | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.auth_version not in VERSIONS:

@@ -235,10 +235,8 @@ class SwiftStore:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
         headers = self._head("get_space")
         quota, used = (_number(headers.get(name)) for name in _QUOTAS)
-        limits = [UNLIMITED if self._settings.quota is None else self._settings.quota]
-        if quota is not None:
-            limits.append(max(0, quota - (used or 0)))
-        return Space(None if self._settings.prefix else used, min(limits))
+        available = UNLIMITED if quota is None else max(0, quota - (used or 0))
+        return Space(None if self._settings.prefix else used, available)
 
     def _head(self, operation: str) -> Mapping[str, str]:
         """What the service says of the container."""

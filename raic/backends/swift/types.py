@@ -65,7 +65,6 @@ _COMMON = (
         "8MiB",
     ),
     Setting("threads", "How many requests may be under way at once.", whole, "16"),
-    Setting("quota", "How much space to announce at most.", size),
 )
 
 SWIFT = ProviderType(

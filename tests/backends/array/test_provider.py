@@ -311,11 +311,14 @@ class TestDeleting(ProviderCase):
 
 class TestSpace(ProviderCase):
     def test_an_object_fits_when_happy_members_have_room(self) -> None:
-        rig = self.begin(2, 3, 4, capacities=[10, 1000, 5000, 300])
+        rig = self.begin(2, 3, 4, capacities=[200, 1000, 5000, 300])
         space = self.successResultOf(rig.array.get_space())
-        self.assertEqual((space.used, space.available), (0, 2 * 300))
+        # Of a fragment of 300 bytes, 96 are its header, and 16 go behind each 64 of the rest.
+        self.assertEqual((space.used, space.available), (0, 2 * (300 - 96 - 3 * 16)))
         rig.plans["b2"].fail("get_space", times=None)
-        self.assertEqual(self.successResultOf(rig.array.get_space()).available, 2 * 10)
+        self.assertEqual(
+            self.successResultOf(rig.array.get_space()).available, 2 * (200 - 96 - 2 * 16)
+        )
         rig.plans["ovh"].fail("get_space", times=None)
         self.assertEqual(self.successResultOf(rig.array.get_space()).available, 0)
 
