@@ -58,6 +58,9 @@ from raic.shares.slots import Slots
 from raic.values import NodeSpace, Space, Totals
 from raic.workers import ThreadWorkers
 
+_MEMBERS_SECONDS = 20.0
+"""How long a start that cannot do without them waits for as many members as a write needs."""
+
 
 @frozen
 class NodeFacts:
@@ -335,6 +338,8 @@ class StorageNode:
         must_wait = self._take_over is not None or not self._config.index_path.exists()
         if must_wait:
             await awaited.start()
+            if stack.array is not None:
+                await stack.array.array.wait_for_members(_MEMBERS_SECONDS)
         index = await self._open_index(stack)
         ownership = make_ownership(
             self._config, self._identity, stack, index, self._reactor, self._note_ownership

@@ -128,6 +128,8 @@ def print_drill(report: Told) -> None:
             *(_seconds(each[part]) for part in ("p50", "p99") for each in (now, usual)),
         )
     console().print(table)
+    if report["stops_writes"]:
+        say("too few other providers were left for writes: the node took none")
     for kind in ("reads", "writes"):
         say(_added(kind, report[kind], report[f"usual_{kind}"]))
         for error, count in report[kind]["errors"].items():

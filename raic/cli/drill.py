@@ -76,4 +76,4 @@ def drill(
     else:
         print_drill(report)
     failed = report["reads"]["failed"] or report["writes"]["failed"] or report["left"]
-    click.get_current_context().exit(FAILED if failed else 0)
+    click.get_current_context().exit(FAILED if failed or report["stops_writes"] else 0)

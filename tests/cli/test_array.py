@@ -258,8 +258,9 @@ class WithNode(TestCase):
         self.assertIn("40 objects looked at", command.said)
 
     async def test_a_drill_is_reported(self) -> None:
-        output = await self.run_one("drill", "--lose", "aws", "--for", "1s")
+        output = await self.run_one("drill", "--lose", "aws", "--for", "1s", code=1)
         self.assertIn("aws was gone for 1 s", output)
+        self.assertIn("too few other providers were left for writes", output)
         self.assertIn("fragments: 0 lacked at its end", output)
         self.assertIn("added latency of reads: unknown", output)
         lines = await self.run_one(

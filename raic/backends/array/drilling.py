@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from raic.backends.array.drill import WAYS, DrillLayer
+from raic.backends.array.drill import GONE, LYING, WAYS, DrillLayer
 from raic.backends.array.drillmeter import DrillMeter, Served
 from raic.backends.array.maintenance import (
     ArrayStatus,
@@ -42,6 +42,8 @@ class DrillReport:
     :ivar how: one of ``gone``, ``slow`` and ``lying``.
     :ivar seconds: for how long that was pretended.
     :ivar cut_short: why it ended before its time; empty if it did not.
+    :ivar stops_writes: whether too few others were left for writes.  A node that knows takes none,
+        so that they are neither served nor do they fail.
     :ivar usual_reads: what was measured before.
     :ivar reads: what was measured meanwhile.
     :ivar lacking: how many fragments were noted for repair when it was over, beyond those that
@@ -54,6 +56,7 @@ class DrillReport:
     how: str
     seconds: float
     cut_short: str
+    stops_writes: bool
     usual_reads: Served
     usual_writes: Served
     reads: Served
@@ -199,6 +202,7 @@ class Drill:
             how=wish.how,
             seconds=seconds,
             cut_short=cut_short,
+            stops_writes=wish.how == GONE and _too_few_to_write(before, wish),
             usual_reads=usual.reads.summary(),
             usual_writes=usual.writes.summary(),
             reads=measured.reads.summary(),
@@ -207,9 +211,11 @@ class Drill:
             repaired=after.repair.done - before.repair.done,
             left=max(0, after.repair.queued - before.repair.queued),
         )
+        stopped = "; too few providers were left for writes" if report.stops_writes else ""
         await self._note(
             f"{wish.name} was {wish.how} for {seconds:.0f} s: {report.reads.failed} reads and"
             f" {report.writes.failed} writes failed, {report.repaired} fragments were repaired"
+            f"{stopped}"
         )
         return report
 
@@ -286,7 +292,11 @@ def _usable(status: ArrayStatus) -> list[MemberStatus]:
 
 def _described(status: ArrayStatus, wish: _Wish) -> str:
     text = f"{wish.name} is {wish.how}"
-    left = sum(len(member.numbers) for member in _usable(status) if member.name != wish.name)
-    if wish.how != "lying" and left < status.happy:
+    if wish.how != LYING and _too_few_to_write(status, wish):
         return f"{text}; writes need {status.happy} providers and may fail"
     return text
+
+
+def _too_few_to_write(status: ArrayStatus, wish: _Wish) -> bool:
+    left = sum(len(member.numbers) for member in _usable(status) if member.name != wish.name)
+    return left < status.happy

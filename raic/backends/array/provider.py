@@ -7,6 +7,7 @@ from functools import partial
 
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
@@ -41,6 +42,7 @@ from raic.interfaces import (
 from raic.values import ObjectPage, Placed, Space, Stored
 
 _DEFAULT = ArraySettings()
+_LOOK_SECONDS = 0.1
 
 
 @implementer(IStorageProvider)
@@ -209,6 +211,28 @@ class ArrayProvider:
             self._placement = placement
 
         return self._ledger.set_placement(placement.rows()).addCallback(placed)
+
+    @async_to_deferred
+    async def wait_for_members(self, seconds: float) -> None:
+        """Wait until as many members stand as a write needs, or can no longer soon.
+
+        For who cannot do with the ``needed`` that :meth:`start` waits for.
+
+        :param seconds: how long at most; those that failed to start are not waited for.
+        :return: never fails.
+        """
+        until = self._clock.seconds() + seconds
+        while self._started and self._clock.seconds() < until:
+            pending = [m for m in self._members if not self._stands(m) and self._may_soon(m)]
+            if not pending or sum(map(self._stands, self._members)) >= self._happy:
+                return
+            await deferLater(self._clock, _LOOK_SECONDS)
+
+    def _stands(self, member: Member) -> bool:
+        return self._starter is not None and self._starter.stands(member.name)
+
+    def _may_soon(self, member: Member) -> bool:
+        return member.name not in self.missing_members()
 
     def missing_members(self) -> dict[str, ProviderError]:
         """Why members could not be started yet, by name."""

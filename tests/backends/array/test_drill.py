@@ -255,6 +255,8 @@ class Drills(SynchronousTestCase):
         self.assertEqual((report.reads.served, report.writes.served), (0, 0))
         self.assertIn("aws is gone; writes need 3 providers and may fail", self.told[-1].text)
         self.assertEqual([each.total for each in self.told[-2:]], [60, 60])
+        self.assertTrue(report.stops_writes)
+        self.assertIn("too few providers were left for writes", self.ledger.events[-1].detail)
 
     def test_it_waits_for_repairs_and_counts_them(self) -> None:
         drill = self.lose()

@@ -88,6 +88,35 @@ class TestStarting(ProviderCase):
         self.assertEqual(self.successResultOf(rig.array.put_object(KEY, b"data")).missing, ())
         self.assertEqual(rig.clock.getDelayedCalls(), [])
 
+    def test_who_cannot_do_without_waits_for_as_many_as_a_write_needs(self) -> None:
+        rig = Rig(2, 3, 3)
+        gate = rig.plans["ovh"].hang("start")
+        starting = rig.array.start()
+        rig.clock.advance(1)
+        self.successResultOf(starting)
+        waiting = rig.array.wait_for_members(20)
+        rig.clock.pump([0.5] * 10)
+        self.assertNoResult(waiting)
+        gate.release()
+        rig.clock.advance(0.1)
+        self.successResultOf(waiting)
+        self.successResultOf(rig.array.put_object(KEY, b"data"))
+
+    def test_but_not_for_one_that_refuses_nor_for_ever(self) -> None:
+        for times in (1, 0):
+            rig = Rig(2, 3, 3)
+            if times:
+                rig.plans["ovh"].fail("start", AccessDenied, times=None)
+            else:
+                rig.plans["ovh"].hang("start")
+            starting = rig.array.start()
+            rig.clock.advance(1)
+            self.successResultOf(starting)
+            waiting = rig.array.wait_for_members(20)
+            rig.clock.pump([1.0] * (0 if times else 21))
+            self.successResultOf(waiting)
+            self.successResultOf(rig.array.stop())
+
     def test_too_few_members_make_one_error_that_names_each(self) -> None:
         rig = Rig(2, 2, 3)
         rig.plans["aws"].fail("start")
