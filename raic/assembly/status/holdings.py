@@ -8,13 +8,13 @@ from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from raic.assembly.status.cached import Cached
-from raic.config.model import ArraySettings
 from raic.deferreds import async_to_deferred
 from raic.interfaces import IIndex
 from raic.shares.keys import encode_index
 from raic.status import Collection, Expiry, Holding, ProviderSpace, RecentAdvisory, Upcoming
 from raic.status.hiding import without_indexes
-from raic.values import Advisory, ExpiryRun, UpcomingLeases
+from raic.values import Advisory, ExpiryRun, NodeSpace, UpcomingLeases
+from raic.values import ProviderSpace as ProviderSpaceHeld
 
 if TYPE_CHECKING:
     from raic.assembly.status.gathering import Gathered
@@ -35,6 +35,7 @@ class Held:
 
     holding: Holding
     expiry: Expiry
+    space: NodeSpace
 
 
 class Holdings:
@@ -63,7 +64,7 @@ class Holdings:
             len(uploads),
             uploads.reserved,
         )
-        return Held(holding, await self._expiry(index))
+        return Held(holding, await self._expiry(index), await self._parts.stack.book.get())
 
     def collection(self) -> Collection:
         """How the deletion of garbage goes."""
@@ -81,17 +82,20 @@ class Holdings:
     def space_of(self, name: str, told: ProviderSpace, held: Held) -> ProviderSpace:
         """What a provider holds for this server.
 
-        :param told: what is known from the provider itself, and from the configuration.
+        :param told: what is known from the provider itself.
         """
-        holding = held.holding
-        leased = holding.share_bytes + holding.slot_bytes
-        if isinstance(self._parts.config.backend, ArraySettings):
-            return told
-        available = told.available
-        if told.quota is not None:
-            available = max(0, told.quota - leased)
-        used = told.used if told.used is not None else leased
-        return evolve(told, used=used, leased=leased, available=available)
+        for each in held.space.providers:
+            if each.name == name:
+                return evolve(
+                    told,
+                    used=each.used,
+                    leased=each.leased,
+                    garbage=each.garbage,
+                    overhead=each.overhead,
+                    quota=each.quota,
+                    available=_available(each, told.available),
+                )
+        return told
 
     async def _expiry(self, index: IIndex) -> Expiry:
         storage = self._parts.config.storage
@@ -113,6 +117,13 @@ class Holdings:
         found = await self._parts.index.get_upcoming(before, MOST_COUNTED)
         first = None if found.first is None else found.first - before + now
         return evolve(found, first=first)
+
+
+def _available(space: ProviderSpaceHeld, told: int | None) -> int | None:
+    if space.quota is None:
+        return told
+    left = max(0, space.quota - space.used)
+    return left if told is None else min(left, told)
 
 
 def _with_run(expiry: Expiry, run: ExpiryRun) -> Expiry:

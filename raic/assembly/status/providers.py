@@ -128,15 +128,11 @@ class Providers:
 
     def space(self, name: str) -> ProviderSpace:
         """What the provider itself told of its space, if it did."""
-        member, probe = self._members()[name], self._probes.get(name)
-        cloud = member.settings.cloud
-        quota = None if cloud is None else cloud.values.get("quota")
+        probe = self._probes.get(name)
         told = None if probe is None else probe.space
-        return ProviderSpace(
-            used=None if told is None else told.used,
-            quota=None if quota is None else int(quota),
-            available=None if told is None else told.available,
-        )
+        if told is None:
+            return ProviderSpace()
+        return ProviderSpace(used=told.used, available=told.available)
 
     def _members(self) -> dict[str, MemberStack]:
         array = self._stack.array
