@@ -1,17 +1,31 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from raic import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "extension"))
 
 project = "RAIC"
 author = "The RAIC developers"
 copyright = author
 version = release = __version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinxcontrib.zopeext.autointerface"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinxcontrib.zopeext.autointerface",
+    "raic_reference",
+]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"RAIC {version}"
 templates_path: list[str] = []
+html_extra_path = ["packaging"]
+
+man_pages = [("manual", "raic", "a Tahoe-LAFS storage node whose shares live anywhere", author, 1)]
+man_show_urls = True
 
 # Signatures show types as the source has them; the interfaces' own docstrings say the rest.
 autodoc_typehints = "signature"

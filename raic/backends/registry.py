@@ -40,7 +40,7 @@ def text(value: str) -> str:
 
 
 def boolean(value: str) -> bool:
-    """True or false."""
+    """A boolean."""
     known = {"true": True, "yes": True, "on": True, "1": True}
     known |= {"false": False, "no": False, "off": False, "0": False}
     if value.lower() not in known:
@@ -56,7 +56,7 @@ def whole(value: str) -> int:
 
 
 def size(value: str) -> int:
-    """A number of bytes above 0, as in 500 MB or 8MiB."""
+    """A size above 0, such as 500 MB or 8MiB."""
     found = re.fullmatch(r"(\d+)\s*([KMGTPE]?)(I?)B?", value, re.IGNORECASE)
     if found is None or not int(found[1]):
         raise ValueError("write a size above 0, such as 64MiB")
@@ -88,6 +88,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
             raise ValueError("write one of: " + ", ".join(choices))
         return value
 
+    parse.__doc__ = "One of: " + ", ".join(choices)
     return parse
 
 

@@ -12,6 +12,7 @@ _LARGEST_BLOCK = 1024 * 1024
 
 
 def _names(value: str) -> tuple[str, ...]:
+    """Names, separated by commas."""
     names = tuple(name.strip() for name in value.split(","))
     if not all(names):
         raise ValueError("write the names of providers, separated by commas")
@@ -21,6 +22,7 @@ def _names(value: str) -> tuple[str, ...]:
 
 
 def _block(value: str) -> int:
+    """A power of two from 4KiB to 1MiB."""
     size = parsers.size(value)
     if not _SMALLEST_BLOCK <= size <= _LARGEST_BLOCK or size & (size - 1):
         raise ValueError("write a power of two from 4KiB to 1MiB, such as 64KiB")

@@ -31,7 +31,7 @@ def text(value: str) -> str:
 
 
 def boolean(value: str) -> bool:
-    """Tahoe's booleans."""
+    """A boolean."""
     try:
         return _BOOLEANS[value.lower()]
     except KeyError:
@@ -46,6 +46,7 @@ def only(allowed: bool, reason: str) -> Parser[bool]:
             raise ValueError(reason)
         return allowed
 
+    parse.__doc__ = boolean.__doc__
     return parse
 
 
@@ -57,6 +58,7 @@ def one_of(*choices: str) -> Parser[str]:
             raise ValueError("write one of: " + ", ".join(choices))
         return value
 
+    parse.__doc__ = "One of: " + ", ".join(choices)
     return parse
 
 
@@ -72,7 +74,7 @@ def exactly(allowed: str, reason: str) -> Parser[str]:
 
 
 def size(value: str) -> int:
-    """Tahoe's sizes: 5G, 100 MB, 1GiB; an empty one is nothing."""
+    """A size, such as 5G, 100 MB or 1GiB; an empty one is nothing."""
     if not value:
         return 0
     found = _SIZE.fullmatch(value)
@@ -84,7 +86,7 @@ def size(value: str) -> int:
 
 
 def positive_size(value: str) -> int:
-    """A size above nothing."""
+    """A size above 0, such as 64MiB."""
     number = size(value)
     if not number:
         raise ValueError("write a size above 0, such as 64MiB")
@@ -132,11 +134,12 @@ def optional(inner: Parser[T]) -> Callable[[str], T | None]:
     def parse(value: str) -> T | None:
         return inner(value) if value else None
 
+    parse.__doc__ = inner.__doc__
     return parse
 
 
 def duration(value: str) -> int:
-    """Tahoe's durations, in seconds: 31 days, 2mo, 1 year."""
+    """A duration, such as 60 days, 2 months or 1 year."""
     found = _DURATION.fullmatch(value)
     if found is None:
         raise ValueError("write a duration such as 60 days, 2 months or 1 year")
@@ -144,7 +147,7 @@ def duration(value: str) -> int:
 
 
 def date(value: str) -> int:
-    """The second at which a day begins in UTC."""
+    """A date, such as 2030-01-16."""
     try:
         return timegm(strptime(value, "%Y-%m-%d"))
     except ValueError:
@@ -152,7 +155,7 @@ def date(value: str) -> int:
 
 
 def furl(value: str) -> str:
-    """A Foolscap address."""
+    """A FURL: pb://TUBID@tcp:HOST:PORT/NAME."""
     if not _FURL.fullmatch(value):
         raise ValueError("write a FURL: pb://TUBID@tcp:HOST:PORT/NAME")
     return value
@@ -166,7 +169,7 @@ def file_name(value: str) -> str:
 
 
 def ports(value: str) -> tuple[str, ...]:
-    """Where to listen: Twisted server endpoint descriptions, separated by commas."""
+    """Twisted server endpoint descriptions, separated by commas."""
     if value == "disabled":
         raise ValueError("a storage node has to listen: write such as tcp:3457")
     return tuple(_port(each.strip()) for each in re.split(r"(?<!\\),", value))
@@ -198,7 +201,7 @@ def _is_port(number: str) -> bool:
 
 
 def location(value: str) -> tuple[str, ...]:
-    """Where clients connect to: hints, separated by commas."""
+    """Hints, such as tcp:storage.example.net:3457, separated by commas."""
     if value == "disabled":
         raise ValueError("a storage node has to be reachable: write such as tcp:HOST:3457")
     return tuple(_hint(each.strip()) for each in value.split(","))

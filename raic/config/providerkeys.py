@@ -18,6 +18,7 @@ _LONGEST_TIMEOUT = 45
 
 
 def _kind(value: str) -> str:
+    """The name of a type."""
     if value == FILESYSTEM:
         return value
     known = provider_types()
@@ -31,6 +32,7 @@ def _kind(value: str) -> str:
 
 
 def _timeout(value: str) -> int:
+    """A whole number above 0, at most 45."""
     seconds = parsers.whole(value)
     if seconds > _LONGEST_TIMEOUT:
         raise ValueError(f"write at most {_LONGEST_TIMEOUT}: clients wait no longer")

@@ -2,14 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.cli import main
 from raic.cli.sizes import in_words
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.rst"
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -79,17 +76,6 @@ class OtherCommands(SynchronousTestCase):
 
     def test_the_version_is_told(self) -> None:
         self.assertIn("raic, version", invoke("--version").output)
-
-
-class Documentation(SynchronousTestCase):
-    def test_every_command_has_a_heading_and_every_option_its_line(self) -> None:
-        text = DOCUMENT.read_text()
-        for name, command in main.commands.items():
-            self.assertIn(f"\n``raic {name}``\n---", text)
-            section = text.partition(f"\n``raic {name}``\n")[2]
-            for parameter in command.params:
-                if isinstance(parameter, click.Option):
-                    self.assertIn(f"\n``{parameter.opts[0]}", section)
 
 
 class Sizes(SynchronousTestCase):

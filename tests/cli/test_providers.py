@@ -19,8 +19,8 @@ from raic.cli import main
 from raic.cli.providers import providers
 from raic.cli.providertables import describe_certification
 from raic.config.loading import load_config
-from tests.cli.test_commands import DOCUMENT
 from tests.config.nodes import node_directory
+from tests.documentation.blocks import DOCS
 
 NOW = 1_900_000_000.9
 
@@ -152,7 +152,7 @@ class Listing(ProvidersCase):
         self.assertEqual(self.invoke("list", "nowhere").exit_code, 2)
 
     def test_every_option_is_documented(self) -> None:
-        section = DOCUMENT.read_text().partition("\n``raic providers``\n")[2]
+        section = (DOCS / "commands.rst").read_text().partition("\n``raic providers``\n")[2]
         for command in providers.commands.values():
             for parameter in command.params:
                 if isinstance(parameter, click.Option):

@@ -3,14 +3,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from itertools import pairwise
-from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from raic.config.schema import ANY, SCHEMA, Key, keys_of
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.rst"
+from raic.config.schema import ANY, SCHEMA, keys_of
 
 ASK_TAHOE = """
 import json
@@ -52,22 +48,3 @@ class Schema(SynchronousTestCase):
         self.assertEqual(keys_of("provider:"), {})
         self.assertIn(ANY, keys_of("storageserver.plugins.acme-foo-v1"))
         self.assertEqual(keys_of("nodes"), {})
-
-
-class Documentation(SynchronousTestCase):
-    def row(self, key: Key) -> str:
-        name = "NAME" if key.name == ANY else key.name
-        return f"   * - ``[{key.section.replace(ANY, 'NAME')}] {name}``"
-
-    def test_every_honoured_key_has_a_heading(self) -> None:
-        lines = DOCUMENT.read_text().splitlines()
-        headings = {line for line, under in pairwise(lines) if set(under) == {"~"}}
-        for key in SCHEMA:
-            if not key.refused and not (key.tahoe and key.help.startswith("Only ")):
-                self.assertIn(self.row(key).removeprefix("   * - "), headings)
-
-    def test_every_key_of_tahoe_has_a_row_in_the_table(self) -> None:
-        lines = DOCUMENT.read_text().splitlines()
-        for key in SCHEMA:
-            if key.tahoe:
-                self.assertEqual(lines.count(self.row(key)), 1, self.row(key))

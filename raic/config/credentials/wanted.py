@@ -44,14 +44,14 @@ class Wanted:
 
 
 def parse_mode(text: str) -> str:
-    """The value of ``credentials``; raises ``ValueError`` saying what to write."""
+    """One of: stored, ambient."""
     if text not in (STORED, AMBIENT):
         raise ValueError(f"write {STORED} or {AMBIENT}")
     return text
 
 
 def parse_command(text: str) -> tuple[str, ...]:
-    """The value of ``credentials_command``; raises ``ValueError`` saying what to write."""
+    """A program and its arguments."""
     try:
         words = tuple(shlex.split(text))
     except ValueError as error:

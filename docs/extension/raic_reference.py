@@ -1,0 +1,100 @@
+"""Directives that put what RAIC knows of its keys and commands into the documentation."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import nested_parse_with_titles
+
+from raic.cli import main
+from raic.cli.manual import describe_commands
+from raic.cli.remedies import describe_errors
+from raic.config.describing import describe_keys, describe_settings, describe_tahoe
+
+
+class _Generated(SphinxDirective):
+    def generate(self) -> list[str]:
+        """The lines."""
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            lines = self.generate()
+        except ValueError as error:
+            raise self.error(str(error)) from error
+        source = inspect.getsourcefile(type(self)) or ""
+        container = nodes.section()
+        container.document = self.state.document
+        nested_parse_with_titles(self.state, StringList(lines, source), container)
+        return list(container.children)
+
+    def more(self) -> dict[str, str]:
+        """The content: names at the margin, the texts that belong to them below, indented."""
+        found: dict[str, list[str]] = {}
+        name = ""
+        for line in self.content:
+            if line and not line[0].isspace():
+                name = line.strip()
+                found[name] = []
+            elif name:
+                found[name].append(line)
+        return {name: inspect.cleandoc("\n".join(lines)) for name, lines in found.items()}
+
+
+class Keys(_Generated):
+    """``.. raic-keys:: SECTION``: a heading for each key; the content adds to some of them."""
+
+    required_arguments = 1
+    has_content = True
+
+    def generate(self) -> list[str]:
+        return describe_keys(self.arguments[0], self.more())
+
+
+class Settings(_Generated):
+    """``.. raic-settings:: TYPE``: the keys that only providers of this type have."""
+
+    required_arguments = 1
+    has_content = True
+
+    def generate(self) -> list[str]:
+        return describe_settings(self.arguments[0], self.more())
+
+
+class TahoeKeys(_Generated):
+    """``.. raic-tahoe-keys::``: what becomes of each key that Tahoe-LAFS has."""
+
+    def generate(self) -> list[str]:
+        return describe_tahoe()
+
+
+class Manual(_Generated):
+    """``.. raic-manual::``: every command with its options."""
+
+    def generate(self) -> list[str]:
+        return describe_commands(main)
+
+
+class Errors(_Generated):
+    """``.. raic-errors::``: every error with its remedy."""
+
+    def generate(self) -> list[str]:
+        return describe_errors()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    for name, directive in (
+        ("raic-keys", Keys),
+        ("raic-settings", Settings),
+        ("raic-tahoe-keys", TahoeKeys),
+        ("raic-manual", Manual),
+        ("raic-errors", Errors),
+    ):
+        app.add_directive(name, directive)
+    return {"parallel_read_safe": True}
