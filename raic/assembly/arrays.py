@@ -43,10 +43,12 @@ class ArrayStack:
     :ivar provider: the outermost: what is stored and read goes through it.
     :ivar claims: what claims on the prefix go through.
     :ivar members: the providers, as the array knows them.
-    :ivar drills: what pretends that they are lost, by name; grows with them.
-    :ivar stacks: their layers, by name; grows with them.
+    :ivar joined: the same by name; grows with them.
+    :ivar drills: what pretends that they are lost, by name; grows likewise.
+    :ivar stacks: their layers, by name; grows likewise.
     :ivar meter: around the array.
     :ivar ledger: has to be attached to the index before anything is written.
+    :ivar cache: None for no read cache.
     """
 
     provider: IStorageProvider
@@ -59,6 +61,8 @@ class ArrayStack:
     stacks: dict[str, MemberStack]
     meter: DrillMeter
     make_member: Callable[[str], Member]
+    joined: dict[str, Member]
+    cache: ReadCacheLayer | None
 
 
 def make_array(
@@ -79,12 +83,13 @@ def make_array(
     drills: dict[str, DrillLayer] = {}
     claimed = {each.settings.name: _claimed(each) for each in members}
     stacks = {each.settings.name: each for each in members}
-    ours = tuple(_member(member, drills, reactor) for member in members)
+    joined: dict[str, Member] = {}
+    ours = tuple(_member(member, drills, joined, reactor) for member in members)
 
     def make_another(name: str) -> Member:
         made = stacks[name] = _another(config, name, identity, workers, reactor, used)
         claimed[name] = _claimed(made)
-        return _member(made, drills, reactor)
+        return _member(made, drills, joined, reactor)
 
     def with_claims() -> list[Member]:
         placement = array.placement()
@@ -107,11 +112,23 @@ def make_array(
     meter = DrillMeter(array, reactor)
     observation = ObservationLayer(meter, reactor, _LOG_SECONDS)
     provider: IStorageProvider = observation
+    cache = None
     if settings.cache is not None:
-        provider = ReadCacheLayer(observation, settings.cache, length_of)
+        provider = cache = ReadCacheLayer(observation, settings.cache, length_of)
     claims = QuorumProvider(settings.name, with_claims, settings.happy)
     return ArrayStack(
-        provider, claims, ours, array, ledger, observation, drills, stacks, meter, make_another
+        provider,
+        claims,
+        ours,
+        array,
+        ledger,
+        observation,
+        drills,
+        stacks,
+        meter,
+        make_another,
+        joined,
+        cache,
     )
 
 
@@ -143,10 +160,13 @@ def _another(
     )
 
 
-def _member(made: MemberStack, drills: dict[str, DrillLayer], reactor: Reactor) -> Member:
+def _member(
+    made: MemberStack, drills: dict[str, DrillLayer], joined: dict[str, Member], reactor: Reactor
+) -> Member:
     name = made.settings.name
     drills[name] = DrillLayer(made.provider, reactor)
-    return Member(name, drills[name], made.settings.prices.download)
+    joined[name] = Member(name, drills[name], made.settings.prices.download)
+    return joined[name]
 
 
 def _claimed(made: MemberStack) -> Member:

@@ -45,7 +45,9 @@ class Cleaning:
         self._index = index
         self._clock = clock
         self.collector = Collector(provider, index, pins, clock)
-        self._expirer = None if expiry is None else Expirer(index, expiry, clock)
+        self._expiry = expiry
+        self._expirer = self._make_expirer()
+        self._ended: list[Deferred[None]] = []  # of earlier policies
         self._checker = AdvisoryChecker(provider, index, pins, clock)
         self._under_way: list[Deferred[None]] | None = None
         self._stopped = False
@@ -66,6 +68,25 @@ class Cleaning:
         if IInterruptedUploads.providedBy(self._provider):
             self._under_way.append(self._clear_uploads(IInterruptedUploads(self._provider)))
 
+    def expire(self, expiry: ExpiryPolicy | None) -> None:
+        """Expire by another policy from now on; None for not at all.
+
+        A run that is under way ends where it is; the next one begins some minutes from now.
+        """
+        if expiry == self._expiry or self._stopped:
+            return
+        if self._expirer is not None:
+            self._ended.append(self._expirer.stop())
+        self._expiry = expiry
+        self._expirer = self._make_expirer()
+        if self._expirer is not None and self._under_way is not None:
+            self._expirer.start()
+
+    def _make_expirer(self) -> Expirer | None:
+        if self._expiry is None:
+            return None
+        return Expirer(self._index, self._expiry, self._clock)
+
     def stop(self) -> Deferred[None]:
         """Clean no more; fires when the batch under way has ended."""
         self._stopped = True
@@ -73,7 +94,7 @@ class Cleaning:
             return succeed(None)
         for each in self._under_way:
             each.cancel()
-        stopping = [self._checker.stop()]
+        stopping = [self._checker.stop(), *self._ended]
         if self._expirer is not None:
             stopping.append(self._expirer.stop())
         if self._upkeep is not None:

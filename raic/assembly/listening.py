@@ -94,6 +94,12 @@ class Listener:
         for port in ports:
             await port.listening
 
+    def adjust(self, config: Config) -> None:
+        """Take up the limits of a configuration."""
+        self._bodies.limit = config.storage.body_memory
+        if self._site is not None:
+            self._site.connections.allow(config.storage.max_connections)
+
     @async_to_deferred
     async def stop(self) -> None:
         """Close the ports, then the connections."""

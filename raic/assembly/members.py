@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import define, evolve
 from twisted.internet.defer import Deferred
 
 from raic.assembly.folderlock import HeldFolder
@@ -41,18 +41,21 @@ Used = Callable[[str], Deferred[int]]
 """Fires with how many bytes are stored at a provider, by name."""
 
 
-@frozen
+@define(eq=False)
 class MemberStack:
     """A provider and the layers around it.
 
+    :ivar settings: what is in force; may change.
     :ivar untagged: what is below the tags: for claims on the prefix, which other servers read.
     :ivar leaf: the provider itself.
+    :ivar quota: announces what its quota leaves; a folder that had none at the start has none.
     """
 
     settings: ProviderSettings
     layers: Layers
     untagged: IStorageProvider
     leaf: IStorageProvider
+    quota: QuotaLayer | None = None
 
     @property
     def provider(self) -> IStorageProvider:
@@ -94,27 +97,33 @@ def make_member(
     :param is_member: whether the node has used it ever since it has an index.
     :raises ConfigurationError: the settings of the provider do not go together.
     """
-    bounded = partial(_bounded, settings, used)
-    if settings.cloud is None:
-        known = is_member and config.index_path.exists()
-        leaf: IStorageProvider = make_folder(config, settings, workers, reactor, used=known)
-        if protect is not None:
-            observed = ObservationLayer(protect(bounded(leaf)), reactor, LOG_SECONDS)
-            return MemberStack(settings, Layers(observed, observation=observed), leaf, leaf)
-        random = Random()  # noqa: S311 - unused
-        layers = wrap_in_layers(leaf, FOLDER_IN_ARRAY, reactor, random, protect=bounded)
-        return MemberStack(settings, layers, layers.provider, leaf)
-    cloud = make_leaf(settings.cloud, identity, secrets, reactor)
+    quotas: list[QuotaLayer] = []
     below: list[IStorageProvider] = []
+
+    def bounded(inner: IStorageProvider) -> IStorageProvider:
+        # On a disk each layer costs something.
+        if settings.quota is None and settings.cloud is None:
+            return inner
+        quotas.append(QuotaLayer(inner, settings.quota, partial(used, settings.name)))
+        return quotas[0]
 
     def guard(inner: IStorageProvider) -> IStorageProvider:
         below.append(inner)
         return protect(bounded(inner)) if protect else bounded(inner)
 
-    chosen = settings.cloud.layers if cached else _in_array(settings.cloud.layers)
     random = Random()  # noqa: S311 - it spreads retries
-    layers = wrap_in_layers(cloud, chosen, reactor, random, protect=guard, length_of=length_of)
-    return MemberStack(settings, layers, below[0], cloud)
+    if settings.cloud is not None:
+        leaf = make_leaf(settings.cloud, identity, secrets, reactor)
+        chosen = settings.cloud.layers if cached else _in_array(settings.cloud.layers)
+        layers = wrap_in_layers(leaf, chosen, reactor, random, protect=guard, length_of=length_of)
+        return MemberStack(settings, layers, below[0], leaf, *quotas)
+    known = is_member and config.index_path.exists()
+    leaf = make_folder(config, settings, workers, reactor, used=known)
+    if protect is not None:
+        observed = ObservationLayer(guard(leaf), reactor, LOG_SECONDS)
+        return MemberStack(settings, Layers(observed, observation=observed), leaf, leaf, *quotas)
+    layers = wrap_in_layers(leaf, FOLDER_IN_ARRAY, reactor, random, protect=bounded)
+    return MemberStack(settings, layers, layers.provider, leaf, *quotas)
 
 
 def _in_array(settings: LayerSettings) -> LayerSettings:
@@ -123,13 +132,6 @@ def _in_array(settings: LayerSettings) -> LayerSettings:
     """
     circuit = None if settings.circuit is None else evolve(settings.circuit, patience=0.0)
     return evolve(settings, cache=None, circuit=circuit)
-
-
-def _bounded(settings: ProviderSettings, used: Used, inner: IStorageProvider) -> IStorageProvider:
-    """A provider within its quota, if it has one."""
-    if settings.quota is None:
-        return inner
-    return QuotaLayer(inner, settings.quota, partial(used, settings.name))
 
 
 def make_folder(

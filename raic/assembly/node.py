@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
+from raic.assembly.adjusting import RunningStack
 from raic.assembly.announcing import make_announcer
 from raic.assembly.array_control import no_array_handlers
 from raic.assembly.attaching import Attachment
@@ -18,6 +19,7 @@ from raic.assembly.cleaning import Cleaning
 from raic.assembly.listening import Listener, make_node_addresses
 from raic.assembly.members import Reactor
 from raic.assembly.owning import TakeOver, make_ownership, own_prefix
+from raic.assembly.reloading import Reloaded, Reloader
 from raic.assembly.share_control import ShareKeeper
 from raic.assembly.space import SpaceBook, space_values
 from raic.assembly.stack import (
@@ -41,10 +43,9 @@ from raic.backends.layers.owned import OwnedLayer
 from raic.budget import MemoryBudget
 from raic.config.addresses import Addresses, write_addresses
 from raic.config.identity import Identity
-from raic.config.loading import load_config
 from raic.config.model import ArraySettings, Config
 from raic.deferreds import async_to_deferred
-from raic.errors import ConfigurationError, ProviderError, RaicError
+from raic.errors import ConfigurationError, ProviderError
 from raic.interfaces import IIndex, IStorageProvider, IWorkers
 from raic.server.announcer import Announcer
 from raic.server.control import ControlSocket, Handler, Tell
@@ -55,7 +56,7 @@ from raic.shares.buckets import Buckets
 from raic.shares.pins import Pins
 from raic.shares.sealing import Sealer
 from raic.shares.slots import Slots
-from raic.values import NodeSpace, Space, Totals
+from raic.values import ExpiryPolicy, NodeSpace, Space, Totals
 from raic.workers import ThreadWorkers
 
 _MEMBERS_SECONDS = 20.0
@@ -120,6 +121,7 @@ class StorageNode:
     :param take_over: to take the prefix over from whoever has it; None for not.
     :param warnings: what the process was warned of.
     :param name: of the server's section; empty when the process runs no other.
+    :param set_log_level: called when another one is configured while the node runs.
     :ivar status: tells how it is doing; None until it has started.
     """
 
@@ -134,6 +136,7 @@ class StorageNode:
         take_over: TakeOver | None = None,
         warnings: WarningBook | None = None,
         name: str = "",
+        set_log_level: Callable[[str], None] = lambda level: None,
     ) -> None:
         self._config = config
         self._warnings = warnings or WarningBook()
@@ -144,14 +147,15 @@ class StorageNode:
         self._take_over = take_over
         self._undo: list[Callable[[], object]] = []
         self._workers: IWorkers | None = None
-        self._renew: Callable[[], Deferred[bool]] | None = None
-        self._announcer: Announcer | None = None
         self._cleaning: Cleaning | None = None
         self._store: _Store | None = None
         self._service: StorageService | None = None
         self._complete = True
         self.status: ServerStatusGatherer | None = None
         self._book: SpaceBook | None = None
+        self._reloader = Reloader(
+            config, self._take_config, lambda config: set_log_level(config.node.log_level)
+        )
 
     @async_to_deferred
     async def start(self) -> NodeFacts:
@@ -172,17 +176,24 @@ class StorageNode:
         self._undo.append(workers.stop)
         stack = make_stack(config, self._identity, workers, self._reactor)
         self._book = stack.book
+        running = RunningStack(stack)
+        self._reloader.begin(workers, running.scope)
+        self._reloader.follow(running.adjust)
         store = await self._open_store(stack)
         self._service = service = self._make_service(store)
         self._undo.append(service.stop)
         listener = Listener(config, self._identity, service, workers, self._reactor)
         self._undo.append(listener.stop)
+        self._reloader.follow(listener.adjust)
         await listener.start(hints)
-        self._announcer = make_announcer(config, self._identity, addresses, listener.tub)
-        self._undo.append(self._announcer.stop)
+        announcer = make_announcer(config, self._identity, addresses, listener.tub)
+        self._undo.append(announcer.stop)
         if config.introducers:
-            self._announcer.announce()
-        self.status = self._make_status(stack, store, service, listener, addresses, hints)
+            announcer.announce()
+        self._reloader.move = announcer.move
+        self.status = self._make_status(
+            stack, store, service, listener, addresses, hints, announcer
+        )
         self._undo.append(self.status.stop)
         self.status.start()
         self._take_commands(store, self.status)
@@ -202,7 +213,8 @@ class StorageNode:
 
         :return: fires when all is stopped; never fails.
         """
-        self._announcer = self._renew = self._service = self._store = self.status = None
+        self._service = self._store = self.status = None
+        self._reloader.end()
         while self._undo:
             undo = self._undo.pop()
             try:
@@ -240,56 +252,13 @@ class StorageNode:
         if self._service is not None:
             await self._service.finish_uploads(self._config.node.stop_seconds)
 
-    @async_to_deferred
-    async def reload(self) -> None:
-        """Look again at what may change while the node runs, as after SIGHUP: the secrets of the
-        provider, and the introducers.
+    def reload(self) -> Deferred[Reloaded]:
+        """Take up what can change in a running node; see :meth:`Reloader.reload`."""
+        return self._reloader.reload()
 
-        :return: fires when that is done; never fails: see :meth:`reload_credentials` and
-            :meth:`reload_introducers`.
-        """
-        await self.reload_credentials()
-        await self.reload_introducers()
-
-    @async_to_deferred
-    async def reload_credentials(self) -> bool:
-        """Read the secrets of the provider again.
-
-        :return: fires with whether they are others now; never fails: what can no longer be read
-            stays as it was, and what goes wrong is logged.
-        """
-        if self._renew is None:
-            return False
-        try:
-            changed = await self._renew()
-        except RaicError as error:
-            self._log.warn(
-                "the new credentials cannot be used: {error}; {error.remedy}", error=error
-            )
-            return False
-        self._log.info("credentials were read again; changed: {changed}", changed=changed)
-        return changed
-
-    @async_to_deferred
-    async def reload_introducers(self) -> bool:
-        """Read again which introducers there are, and go over to them.
-
-        :return: fires with whether they are others now; never fails: a configuration with
-            mistakes changes nothing, and these are logged.
-        """
-        announcer = self._announcer
-        if announcer is None:
-            return False
-        reading = partial(load_config, self._config.node_directory)
-        try:
-            return announcer.move((await self._running_workers().run(reading)).introducers)
-        except (RaicError, OSError, ValueError) as error:
-            self._log.error(
-                "the introducers stay as they were, until this is put right and SIGHUP sent"
-                " again: {error}",
-                error=error,
-            )
-            return False
+    def reload_credentials(self) -> Deferred[bool]:
+        """Read the secrets of the provider again; see :meth:`Reloader.reload_credentials`."""
+        return self._reloader.reload_credentials()
 
     @async_to_deferred
     async def get_space(self) -> NodeSpace:
@@ -357,7 +326,7 @@ class StorageNode:
         self._begin_cleaning(store)
         attachment = Attachment(awaited, ownership, self._reactor, store.gauge.start)
         self._undo.append(attachment.stop)
-        self._renew = partial(self._renew_credentials, stack, awaited, attachment)
+        self._reloader.renew = partial(self._renew_credentials, stack, awaited, attachment)
         if must_wait:
             await own_prefix(ownership, self._config, self._take_over)
             ownership.watch()
@@ -390,7 +359,10 @@ class StorageNode:
     ) -> _Store:
         gauge = SpaceGauge(provider, self._reactor, room_within(self._config, index))
         self._undo.append(gauge.stop)
+        self._reloader.follow(lambda config: gauge.limit(room_within(config, index)))
         upkeep = self._make_upkeep(stack, provider, index)
+        if upkeep is not None:
+            self._reloader.follow(upkeep.adjust)
         return _Store(provider, index, gauge, Pins(), may_write, ownership_problem, away, upkeep)
 
     def _make_upkeep(
@@ -409,11 +381,11 @@ class StorageNode:
         listener: Listener,
         addresses: Addresses,
         hints: tuple[str, ...],
+        announcer: Announcer,
     ) -> ServerStatusGatherer:
         assert self._cleaning is not None
-        assert self._announcer is not None
         parts = Gathered(
-            self._config,
+            lambda: self._config,
             self._identity,
             addresses,
             hints,
@@ -423,7 +395,7 @@ class StorageNode:
             listener.meter,
             self._cleaning.collector,
             None if store.upkeep is None else store.upkeep.maintenance,
-            self._announcer.states,
+            announcer.states,
             store.ownership_problem,
             store.away,
             self._running_workers(),
@@ -438,17 +410,22 @@ class StorageNode:
         keeper = ShareKeeper(
             store.provider, store.index, store.pins, self._reactor, self._config.storage
         )
+        self._reloader.follow(lambda config: keeper.adjust(config.storage))
         whole = NodeStatusGatherer(lambda: [status], self._warnings, self._reactor)
         handlers = {
             **handlers,
             **keeper.handlers(),
             **status_handlers(whole),
             "space": self._tell_space,
+            "node.reload": self._reloader.take,
         }
         path = self._config.node_directory / SOCKET_NAME
         control = ControlSocket(path, handlers, self._reactor)
         self._undo.append(control.stop)
         control.start()
+
+    def _take_config(self, config: Config) -> None:
+        self._config = config
 
     def _begin_cleaning(self, store: _Store) -> Cleaning:
         cleaning = Cleaning(
@@ -457,8 +434,9 @@ class StorageNode:
             store.pins,
             self._reactor,
             store.upkeep,
-            self._config.storage.expiry if self._config.storage.expires else None,
+            expiry_of(self._config),
         )
+        self._reloader.follow(lambda config: cleaning.expire(expiry_of(config)))
         self._undo.append(cleaning.stop)
         self._cleaning = cleaning
         return cleaning
@@ -472,16 +450,24 @@ class StorageNode:
         sealer = Sealer(self._identity.seal_key)
         shared = (store.provider, store.index, sealer, store.pins, clock)
         maximum = storage.max_mutable_message
-        return StorageService(
+        budget = MemoryBudget(storage.upload_memory)
+        service = StorageService(
             store.index,
-            Buckets(*shared, MemoryBudget(storage.upload_memory)),
+            Buckets(*shared, budget),
             Slots(*shared, nodeid=self._identity.nodeid, max_share_size=maximum, max_read=maximum),
             store.gauge,
             clock,
             maximum_mutable=maximum,
-            permissions=Permissions(storage.readonly, storage.readonly_mutable),
+            permissions=permissions_of(self._config),
             may_write=store.may_write,
         )
+
+        def adjust(config: Config) -> None:
+            budget.limit = config.storage.upload_memory
+            service.permit(permissions_of(config))
+
+        self._reloader.follow(adjust)
+        return service
 
     async def _space(self, gauge: SpaceGauge) -> Space | None:
         if not self._complete:
@@ -514,3 +500,13 @@ def _problem_of(check: Callable[[], None]) -> ProviderError | None:
     except ProviderError as error:
         return error
     return None
+
+
+def expiry_of(config: Config) -> ExpiryPolicy | None:
+    """What expires; None for nothing."""
+    return config.storage.expiry if config.storage.expires else None
+
+
+def permissions_of(config: Config) -> Permissions:
+    """What clients may do."""
+    return Permissions(config.storage.readonly, config.storage.readonly_mutable)

@@ -43,7 +43,11 @@ class ShareKeeper:
         self._storage = storage
         self._checker = ShareChecker(provider, pins)
         self._expunger = Expunger(provider, index, clock)
-        self._expirer = Expirer(index, storage.expiry, clock)
+        self._clock = clock
+
+    def adjust(self, storage: StorageSettings) -> None:
+        """Expire by what this says from now on."""
+        self._storage = storage
 
     def handlers(self) -> dict[str, Handler]:
         """The commands, for a :class:`~raic.server.control.ControlSocket`."""
@@ -94,9 +98,9 @@ class ShareKeeper:
         if not self._storage.expires:
             raise OperationRefused(
                 "nothing expires on this node",
-                "set expire.enabled = true and expire.mode in raic.cfg, and start the node again",
+                "set expire.enabled = true and expire.mode in raic.cfg, and run 'raic reload'",
             )
-        run = await self._expirer.expire()
+        run = await Expirer(self._index, self._storage.expiry, self._clock).expire()
         names = ("leases", "shares", "share_bytes", "slots", "slot_bytes", "objects")
         return {name: getattr(run, name) for name in names}
 

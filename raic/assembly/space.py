@@ -40,6 +40,10 @@ class SpaceBook:
         """
         self._index, self._ledger = index, ledger
 
+    def adjust(self, config: Config) -> None:
+        """Go by the quotas and the expiry of another configuration."""
+        self._config = config
+
     @async_to_deferred
     async def get(self) -> NodeSpace:
         """What is taken now.

@@ -15,7 +15,7 @@ from raic.assembly.arrays import ArrayStack
 from raic.assembly.members import Reactor
 from raic.backends.array.drilling import Drill
 from raic.backends.array.upkeep.service import ArrayMaintenance
-from raic.config.model import ArraySettings, Config
+from raic.config.model import ArraySettings, Config, Prices
 from raic.deferreds import async_to_deferred
 from raic.interfaces import IIndex, IStorageProvider
 from raic.server.control import Handler
@@ -39,7 +39,7 @@ class ArrayUpkeep:
         index: IIndex,
         reactor: Reactor,
     ) -> None:
-        self._config = config
+        self._prices = _prices(config)
         self.maintenance = ArrayMaintenance(
             array.array,
             array.ledger,
@@ -55,8 +55,14 @@ class ArrayUpkeep:
 
     def handlers(self) -> Mapping[str, Handler]:
         """The commands, by name."""
-        prices = {name: each.prices for name, each in self._config.providers.items()}
-        return array_handlers(self.maintenance, self._drill, prices)
+        return array_handlers(self.maintenance, self._drill, self._prices)
+
+    def adjust(self, config: Config) -> None:
+        """Take up prices and the limit of a configuration."""
+        self._prices.clear()
+        self._prices.update(_prices(config))
+        if isinstance(config.backend, ArraySettings):
+            self.maintenance.limit_rate(config.backend.repair_rate)
 
     def begin(self, *, clean: bool) -> None:
         """Keep the array whole from now on.  Only to be called by the owner of the prefix.
@@ -86,3 +92,7 @@ class ArrayUpkeep:
                 "could not look for what the last run left behind, it stays for now: {error}",
                 error=failure.getErrorMessage(),
             )
+
+
+def _prices(config: Config) -> dict[str, Prices]:
+    return {name: each.prices for name, each in config.providers.items()}

@@ -82,6 +82,10 @@ class FilesystemProvider:
         self._asking_space: list[Deferred[Space]] = []
         self._measuring = False
 
+    def reserve(self, size: int) -> None:
+        """Leave so many bytes of the file system to others from now on."""
+        self._reserved_space = size
+
     def start(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`."""
         return succeed(None) if self._started else self._starting.ask(self._start)

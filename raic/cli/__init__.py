@@ -18,6 +18,7 @@ from raic.cli.failing import RaicGroup
 from raic.cli.leases import leases
 from raic.cli.plan import plan
 from raic.cli.providers import providers
+from raic.cli.reload import reload
 from raic.cli.restore import restore
 from raic.cli.run import run
 from raic.cli.selftest import selftest
@@ -42,6 +43,7 @@ main.add_command(plan)
 main.add_command(drill)
 main.add_command(export)
 main.add_command(providers)
+main.add_command(reload)
 main.add_command(restore)
 main.add_command(run)
 main.add_command(selftest)

@@ -96,29 +96,49 @@ def _is_journal(stream: IO[str], environment: Mapping[str, str]) -> bool:
     return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def begin_logging(stream: IO[str], level: str, style: LogStyle = LogStyle()) -> None:
-    """Log to ``stream`` from now on, for the rest of the process's life.
+class LogLevelSetting:
+    """The least level of what is logged.
 
     Libraries log addresses and requests that name storage indexes: below warnings they are heard
     at the level ``debug`` alone.
     """
-    observer = make_observer(stream, level, style)
+
+    def __init__(self, level: str) -> None:
+        self.predicate = LogLevelFilterPredicate()
+        self.reveals = False
+        self.set(level)
+
+    def set(self, level: str) -> None:
+        """Log what is at or above ``level`` from now on."""
+        own = LogLevel.levelWithName(level)
+        others = own if own <= LogLevel.debug else max(own, LogLevel.warn)
+        self.predicate.setLogLevelForNamespace("", others)
+        self.predicate.setLogLevelForNamespace(OWN_NAMESPACE, own)
+        self.reveals = own <= LogLevel.debug
+
+
+def begin_logging(stream: IO[str], level: str, style: LogStyle = LogStyle()) -> LogLevelSetting:
+    """Log to ``stream`` from now on, for the rest of the process's life.
+
+    :return: by which another level can be set.
+    """
+    setting = LogLevelSetting(level)
+    observer = _observer(stream, setting, style)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    return setting
 
 
 def make_observer(
     stream: IO[str], level: str, style: LogStyle = LogStyle()
 ) -> FilteringLogObserver:
     """An observer that writes what is at or above ``level``."""
-    own = LogLevel.levelWithName(level)
-    predicate = LogLevelFilterPredicate(
-        defaultLogLevel=own if own <= LogLevel.debug else max(own, LogLevel.warn)
-    )
-    predicate.setLogLevelForNamespace(OWN_NAMESPACE, own)
-    reveals = own <= LogLevel.debug
+    return _observer(stream, LogLevelSetting(level), style)
+
+
+def _observer(stream: IO[str], setting: LogLevelSetting, style: LogStyle) -> FilteringLogObserver:
     return FilteringLogObserver(
-        FileLogObserver(stream, lambda event: format_event(event, style, reveals=reveals)),
-        [predicate],
+        FileLogObserver(stream, lambda event: format_event(event, style, reveals=setting.reveals)),
+        [setting.predicate],
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from raic.config.servers import FOLDER
 from raic.errors import ConfigurationError, RaicError
 from raic.server.controlplace import LONGEST_LINE, SOCKET_NAME, socket_address
 
@@ -125,6 +126,28 @@ class NodeLink:
             else:
                 return message["result"]
         raise NodeSilent(f"the node in {self._directory} ended before it had answered")
+
+
+def ask_servers(node_directory: Path, command: str) -> list[Any]:
+    """Have all servers of a node directory do something that takes no time.
+
+    :return: what each of those that run answered; one, unless the node is several.
+    :raises NodeNotRunning: none runs.
+    :raises RaicError: as :meth:`NodeLink.follow` does.
+    """
+    servers = sorted(path for path in (node_directory / FOLDER).glob("*") if path.is_dir())
+    answers = []
+    for place in servers or [node_directory]:
+        try:
+            answers.append(NodeLink(place).ask(command, {}))
+        except NodeNotRunning:
+            if not servers:
+                raise
+    if answers:
+        return answers
+    missing = NodeNotRunning(f"none of the servers in {node_directory} runs")
+    missing.remedy = f"start them: raic run {node_directory}"
+    raise missing
 
 
 def _told(error: Mapping[str, Any]) -> RaicError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -60,6 +60,7 @@ class NodeProcess:
         manager: ServiceManager,
         *,
         take_over: bool = False,
+        set_log_level: Callable[[str], None] = lambda level: None,
     ) -> None:
         self._reactor = reactor
         self._teller = teller
@@ -77,6 +78,7 @@ class NodeProcess:
                     waits,
                     self._warnings,
                     server.name,
+                    set_log_level,
                 ),
             )
             for server in servers
@@ -159,12 +161,17 @@ class NodeProcess:
     def _reload(self) -> None:
         if self._serves:
             self._manager.reloading()
-        reloaded = gatherResults([node.reload() for _, node in self._nodes])
-        reloaded.addCallback(self._reloaded)
+        reloaded = gatherResults([self._reload_one(node) for _, node in self._nodes])
+        reloaded.addBoth(self._reloaded)
 
-    def _reloaded(self, _: object) -> None:
+    def _reload_one(self, node: StorageNode) -> Deferred[Any]:
+        # Whatever is wrong, the log says so.
+        return node.reload().addErrback(lambda failure: failure.trap(RaicError) and None)
+
+    def _reloaded(self, result: Any) -> Any:
         if self._serves:
             self._manager.ready("storage node is ready")
+        return result
 
     # Ending
 

@@ -6,7 +6,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -56,8 +56,8 @@ def run(nodedir: Path | None, *, take_over: bool) -> None:
         _raise_file_limit()
         node = configs[0].node
         style = style_for(node.log_format, sys.stderr, os.environ)
-        begin_logging(sys.stderr, node.log_level, style)
-        code = _run_servers(configs, Teller(style), take_over=take_over)
+        level = begin_logging(sys.stderr, node.log_level, style)
+        code = _run_servers(configs, Teller(style), level.set, take_over=take_over)
     click.get_current_context().exit(code)
 
 
@@ -84,7 +84,13 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _run_servers(configs: Sequence[Config], teller: Teller, *, take_over: bool) -> int:
+def _run_servers(
+    configs: Sequence[Config],
+    teller: Teller,
+    set_log_level: Callable[[str], None],
+    *,
+    take_over: bool,
+) -> int:
     servers = [
         Server(
             config.node_directory.name if len(configs) > 1 else "",
@@ -97,6 +103,8 @@ def _run_servers(configs: Sequence[Config], teller: Teller, *, take_over: bool) 
     from twisted.internet import reactor  # noqa: PLC0415
 
     manager = ServiceManager(os.environ, os.getpid())
-    process = NodeProcess(servers, reactor, teller, manager, take_over=take_over)
+    process = NodeProcess(
+        servers, reactor, teller, manager, take_over=take_over, set_log_level=set_log_level
+    )
     process.run()
     return process.code

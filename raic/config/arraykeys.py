@@ -57,6 +57,7 @@ ARRAY = (
         parsers.boolean,
         "false",
         "Whether happy may equal needed: what was just written then survives no loss at all.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -64,6 +65,7 @@ ARRAY = (
         parsers.boolean,
         "false",
         "Whether one operator, jurisdiction or site may hold more fragments than can be lost.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -85,6 +87,7 @@ ARRAY = (
         parsers.size,
         "32MiB",
         "How much memory holds what was read; 0 for no cache and no reading ahead.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -92,6 +95,7 @@ ARRAY = (
         parsers.size,
         "2MiB",
         "How far ahead of a sequential reader is fetched; 0 for not at all.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -99,5 +103,6 @@ ARRAY = (
         parsers.optional(parsers.positive_size),
         "",
         "How many bytes a second background repair, scrub and moves may use; empty for no limit.",
+        live=True,
     ),
 )

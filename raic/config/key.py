@@ -23,6 +23,7 @@ class Key:
     :ivar default: the text that an absent key stands for; None for no value.
     :ivar tahoe: whether Tahoe-LAFS 1.20 has it.
     :ivar refused: why the key may not stand there at all, and what to do instead.
+    :ivar live: whether a running node takes up a change of it, at a reload.
     :ivar notice: what ``raic run`` says about a key that is accepted and has no effect yet.
     """
 
@@ -34,6 +35,7 @@ class Key:
     tahoe: bool = True
     refused: str = ""
     notice: str = ""
+    live: bool = False
 
 
 def refused(section: str, reason: str, *names: str) -> tuple[Key, ...]:
@@ -41,6 +43,14 @@ def refused(section: str, reason: str, *names: str) -> tuple[Key, ...]:
     return tuple(Key(section, name, f"Refused: {reason}.", refused=reason) for name in names)
 
 
-def ours(section: str, name: str, parse: Callable[[str], Any], default: str, text: str) -> Key:
+def ours(
+    section: str,
+    name: str,
+    parse: Callable[[str], Any],
+    default: str,
+    text: str,
+    *,
+    live: bool = False,
+) -> Key:
     """A key that Tahoe does not have."""
-    return Key(section, name, text, parse, default, tahoe=False)
+    return Key(section, name, text, parse, default, tahoe=False, live=live)

@@ -104,6 +104,7 @@ def parse_servers(node_directory: Path, text: str) -> tuple[Config, ...]:
         introducers=introducers,
         certificates=certificates,
         notices=tuple(checked.notices),
+        text=checked.text,
     )
     if backend is not None:
         return (first,)

@@ -12,6 +12,7 @@ from raic.backends.layers.readcache import CacheSettings
 from raic.backends.layers.stack import LayerSettings
 from raic.backends.registry import ProviderType
 from raic.config.credentials.wanted import Wanted
+from raic.config.reading import Text
 from raic.values import ExpiryPolicy
 
 LABELS = ("operator", "jurisdiction", "site")
@@ -215,6 +216,7 @@ class Config:
     :ivar introducers: their FURLs, each once.
     :ivar certificates: of grid managers: parsed JSON, as it is announced.
     :ivar notices: what the operator should be told about keys without effect.
+    :ivar text: what the file said.
     """
 
     node_directory: Path
@@ -227,6 +229,7 @@ class Config:
     introducers: tuple[str, ...] = field(repr=False)
     certificates: tuple[Mapping[str, Any], ...] = field(repr=False)
     notices: tuple[str, ...]
+    text: Text = field(repr=False, eq=False, factory=Text)
 
     @property
     def provider(self) -> ProviderSettings:

@@ -53,6 +53,7 @@ TYPE_KEYS = (
         parsers.optional(parsers.positive_size),
         "",
         "How much may be stored there; empty for no limit.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -60,6 +61,7 @@ TYPE_KEYS = (
         parsers.optional(parsers.text),
         "",
         "Who runs it: providers of one operator may be lost together.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -67,6 +69,7 @@ TYPE_KEYS = (
         parsers.optional(parsers.text),
         "",
         "Whose law it is under, such as ie: providers of one may be seized together.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -74,6 +77,7 @@ TYPE_KEYS = (
         parsers.optional(parsers.text),
         "",
         "Where its machines are: providers at one site may burn together.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -81,6 +85,7 @@ TYPE_KEYS = (
         parsers.price,
         "0",
         "What 1 GB costs in a month, in a currency of your own.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -88,6 +93,7 @@ TYPE_KEYS = (
         parsers.price,
         "0",
         "What fetching 1 GB costs.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -95,6 +101,7 @@ TYPE_KEYS = (
         parsers.price,
         "0",
         "What 10,000 requests cost.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -102,6 +109,7 @@ TYPE_KEYS = (
         parsers.percentage,
         f"{USUAL_AVAILABILITY:g}",
         "What part of the time it can be reached, in percent: for raic plan.",
+        live=True,
     ),
 )
 
@@ -143,6 +151,7 @@ CLOUD_KEYS = (
         parsers.size,
         "32MiB",
         "How much memory holds what was read; 0 for no cache and no reading ahead.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -150,6 +159,7 @@ CLOUD_KEYS = (
         parsers.size,
         "2MiB",
         "How far ahead of a sequential reader is fetched; 0 for not at all.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -157,6 +167,7 @@ CLOUD_KEYS = (
         parsers.optional(parsers.positive_size),
         "",
         "How many bytes a second are sent at most; empty for no limit.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -164,6 +175,7 @@ CLOUD_KEYS = (
         parsers.optional(parsers.positive_size),
         "",
         "How many bytes a second are fetched at most; empty for no limit.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -171,6 +183,7 @@ CLOUD_KEYS = (
         parsers.optional(parsers.whole),
         "",
         "How many requests a second are made at most; empty for no limit.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -178,6 +191,7 @@ CLOUD_KEYS = (
         parsers.whole,
         "8",
         "How many calls are under way at once at most; more wait for their turn.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -185,6 +199,7 @@ CLOUD_KEYS = (
         parsers.whole,
         "10",
         "How often a call is made at most before it fails; 1 for no repetition.",
+        live=True,
     ),
     ours(
         SECTION,
@@ -192,6 +207,7 @@ CLOUD_KEYS = (
         _timeout,
         "20",
         "After how many seconds without an answer a request has failed.",
+        live=True,
     ),
 )
 

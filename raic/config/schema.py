@@ -79,6 +79,7 @@ NODE = (
         parsers.one_of("debug", "info", "warn", "error"),
         "info",
         "The least level that is logged: debug, info, warn or error.",
+        live=True,
     ),
     _ours(
         "node",
@@ -110,6 +111,15 @@ STORAGE = (
         "How much of the disk is left free: no share is accepted that would leave less.",
         parsers.size,
         "0",
+        live=True,
+    ),
+    Key(
+        "storage",
+        "readonly",
+        "Accept no new immutable shares.",
+        parsers.boolean,
+        "false",
+        live=True,
     ),
     _ours(
         "storage",
@@ -117,14 +127,15 @@ STORAGE = (
         parsers.optional(parsers.positive_size),
         "",
         "How many bytes of shares the node may hold; empty for no limit.",
+        live=True,
     ),
-    Key("storage", "readonly", "Accept no new immutable shares.", parsers.boolean, "false"),
     _ours(
         "storage",
         "readonly_mutable",
         parsers.boolean,
         "false",
         "Accept no writes to mutable shares either.",
+        live=True,
     ),
     Key(
         "storage",
@@ -146,6 +157,7 @@ STORAGE = (
         parsers.positive_size,
         "256MiB",
         "How much memory all uploads together may hold; more uploads wait, then are declined.",
+        live=True,
     ),
     _ours(
         "storage",
@@ -153,6 +165,7 @@ STORAGE = (
         parsers.positive_size,
         "512MiB",
         "How much memory all request bodies together may hold.",
+        live=True,
     ),
     _ours(
         "storage",
@@ -160,6 +173,7 @@ STORAGE = (
         parsers.whole,
         "1000",
         "How many connections may be open at once.",
+        live=True,
     ),
     Key(
         "storage",
@@ -202,6 +216,7 @@ STORAGE = (
         "Delete shares when all their leases are over.",
         parsers.boolean,
         "false",
+        live=True,
     ),
     Key(
         "storage",
@@ -209,6 +224,7 @@ STORAGE = (
         "age or cutoff-date.  Required when expire.enabled is true.",
         parsers.optional(parsers.one_of("age", "cutoff-date")),
         "",
+        live=True,
     ),
     Key(
         "storage",
@@ -216,6 +232,7 @@ STORAGE = (
         "With mode age: how long a lease lasts.",
         parsers.optional(parsers.duration),
         "",
+        live=True,
     ),
     Key(
         "storage",
@@ -223,9 +240,24 @@ STORAGE = (
         "With mode cutoff-date: leases not renewed since then are over.",
         parsers.optional(parsers.date),
         "",
+        live=True,
     ),
-    Key("storage", "expire.immutable", "Immutable shares expire.", parsers.boolean, "true"),
-    Key("storage", "expire.mutable", "Mutable shares expire.", parsers.boolean, "true"),
+    Key(
+        "storage",
+        "expire.immutable",
+        "Immutable shares expire.",
+        parsers.boolean,
+        "true",
+        live=True,
+    ),
+    Key(
+        "storage",
+        "expire.mutable",
+        "Mutable shares expire.",
+        parsers.boolean,
+        "true",
+        live=True,
+    ),
 )
 
 OTHERS = (
@@ -235,6 +267,7 @@ OTHERS = (
         "The introducer to announce the node to.",
         parsers.optional(parsers.furl),
         "",
+        live=True,
     ),
     *_refused(
         "client",

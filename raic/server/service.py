@@ -112,6 +112,10 @@ class StorageService:
         self._declining = True
         return Draining(self.uploads, self._clock).wait(seconds)
 
+    def permit(self, permissions: Permissions) -> None:
+        """Allow from now on what these allow; uploads under way may end."""
+        self._permissions = permissions
+
     @async_to_deferred
     async def stop(self) -> None:
         """Refuse new uploads and abort those in progress; fires when they are gone."""

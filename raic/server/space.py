@@ -54,6 +54,10 @@ class SpaceGauge:
         self._running = True
         return self._measure()
 
+    def limit(self, room: Callable[[], Deferred[int]] | None) -> None:
+        """Have another quota, from the next measuring on."""
+        self._room = room
+
     def stop(self) -> None:
         """Measure no more."""
         self._running = False

@@ -53,13 +53,14 @@ GATHER_SECONDS = 1.0
 class Gathered:
     """What a server's status is gathered from.
 
+    :ivar configured: what is in force.
     :ivar hints: where clients connect to, ``AUTO`` resolved.
     :ivar maintenance: None without an array.
     :ivar ownership_problem: why the node may not write under its prefix; None when it may.
     :ivar away: why the only provider could not be started yet; None when it was.
     """
 
-    config: Config
+    configured: Callable[[], Config]
     identity: Identity
     addresses: NodeAddresses
     hints: tuple[str, ...]
@@ -73,6 +74,11 @@ class Gathered:
     ownership_problem: Callable[[], ProviderError | None]
     away: Callable[[], BaseException | None]
     workers: IWorkers
+
+    @property
+    def config(self) -> Config:
+        """What is in force."""
+        return self.configured()
 
 
 class ServerStatusGatherer:

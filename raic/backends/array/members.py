@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from attrs import frozen
+from attrs import define, frozen
 
 from raic.interfaces import IStorageProvider
 from raic.values import Placed
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Member:
     """A provider of an array.
 
     :ivar name: as in the configuration.
     :ivar price: of reading from it, in any unit: of two that are well the cheaper is asked first.
+        May change.
     """
 
     name: str

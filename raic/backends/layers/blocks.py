@@ -22,6 +22,7 @@ class BlockStore:
     """
 
     def __init__(self, capacity: int, kept_share: float = 0.75) -> None:
+        self._kept_share = kept_share
         self._capacity = capacity
         self._most_kept = int(capacity * kept_share)
         self._trial: OrderedDict[Name, bytes] = OrderedDict()
@@ -60,6 +61,14 @@ class BlockStore:
         self._numbers.setdefault(name[0], set()).add(name[1])
         self.used += len(block)
         while self.used > self._capacity:
+            self._drop_oldest()
+
+    def resize(self, capacity: int) -> None:
+        """Keep at most so many bytes from now on."""
+        self._capacity = capacity
+        self._most_kept = int(capacity * self._kept_share)
+        self._demote()
+        while self.used > capacity:
             self._drop_oldest()
 
     def drop(self, keys: Iterable[str]) -> None:

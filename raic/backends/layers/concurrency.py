@@ -43,6 +43,13 @@ class ConcurrencyLayer(CallLayer):
         """How many calls are in the queue."""
         return len(self._queue)
 
+    def adjust(self, limit: int) -> None:
+        """Let another number of calls be under way from now on; more than that may still be."""
+        if limit < 1:
+            raise ValueError("at least one call must be let through")
+        self._limit = limit
+        self._let_through()
+
     def stop(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`.  What waits for its turn fails."""
         while self._queue:
@@ -82,11 +89,14 @@ class ConcurrencyLayer(CallLayer):
 
     def _free(self, result: T) -> T:
         self.under_way -= 1
+        self._let_through()
+        return result
+
+    def _let_through(self) -> None:
         while self._queue and self.under_way < self._limit:
             waiting = self._queue.popleft()
             waiting.timer.cancel()
             waiting.turn.callback(None)
-        return result
 
 
 class _Waiting:

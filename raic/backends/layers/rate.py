@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -62,25 +63,47 @@ class RateLayer(CallLayer):
     def __init__(self, inner: IStorageProvider, clock: IReactorTime, rates: Rates) -> None:
         super().__init__(inner)
         self._clock = clock
+        self._earlier: WeakSet[TokenBucket] = WeakSet()  # what streams under way still use
+        self._set(rates)
+
+    def _set(self, rates: Rates) -> None:
+        self._rates = rates
         self._patience = rates.patience
-        self._up = _byte_bucket(clock, rates.upload)
-        self._down = _byte_bucket(clock, rates.download)
+        self._up = _byte_bucket(self._clock, rates.upload)
+        self._down = _byte_bucket(self._clock, rates.download)
         self._requests: TokenBucket | None = None
         if rates.requests is not None:
             burst = max(1.0, rates.requests * _BURST_REQUESTS_SECONDS)
-            self._requests = TokenBucket(clock, rates.requests, burst)
+            self._requests = TokenBucket(self._clock, rates.requests, burst)
+
+    def adjust(self, rates: Rates) -> None:
+        """Keep to other limits from now on.
+
+        What waits for its turn has it by the earlier ones, and a stream ends at their pace; an
+        upload under way goes on at the new one.
+        """
+        if rates == self._rates:
+            return
+        self._earlier.update(self._buckets())
+        self._set(rates)
+
+    def _buckets(self) -> list[TokenBucket]:
+        return [each for each in (self._up, self._down, self._requests) if each is not None]
 
     def stop(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`.  What waits for its turn fails."""
         error = StorageUnusable(self.name, "stop", "the provider was stopped meanwhile")
-        for bucket in (self._up, self._down, self._requests):
-            if bucket is not None:
-                bucket.refuse(error)
+        for bucket in (*self._earlier, *self._buckets()):
+            bucket.refuse(error)
         return super().stop()
 
     def open_upload(self, key: str, size: int) -> IObjectUpload:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        return PacedUpload(self, self._inner.open_upload(key, size), self._up)
+        return PacedUpload(self, self._inner.open_upload(key, size))
+
+    def slice_upwards(self) -> int:
+        """How many bytes of an upload pass at once; 0 for any number."""
+        return 0 if self._up is None else slice_size(self._up)
 
     def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -175,20 +198,21 @@ class RateLayer(CallLayer):
 class PacedUpload(CalledUpload):
     """An upload in slices."""
 
-    def __init__(self, layer: RateLayer, inner: IObjectUpload, bucket: TokenBucket | None) -> None:
+    def __init__(self, layer: RateLayer, inner: IObjectUpload) -> None:
         super().__init__(layer, inner)
-        self._slice = slice_size(bucket) if bucket is not None else 0
+        self._rate = layer
 
     def write(self, data: bytes) -> Deferred[None]:
         """See :class:`raic.interfaces.IObjectUpload`."""
-        if not self._slice or len(data) <= self._slice:
+        size = self._rate.slice_upwards()
+        if not size or len(data) <= size:
             return super().write(data)
-        return self._write_slices(data)
+        return self._write_slices(data, size)
 
     @async_to_deferred
-    async def _write_slices(self, data: bytes) -> None:
-        for at in range(0, len(data), self._slice):
-            await super().write(data[at : at + self._slice])
+    async def _write_slices(self, data: bytes, size: int) -> None:
+        for at in range(0, len(data), size):
+            await super().write(data[at : at + size])
 
 
 class PacedStream(Relay):

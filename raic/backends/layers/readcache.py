@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from itertools import takewhile
 from typing import cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -104,6 +104,15 @@ class ReadCacheLayer(ForwardingProvider):
         self._stopped = False
         self.hits = 0
         self.misses = 0
+
+    def adjust(self, settings: CacheSettings) -> None:
+        """Keep another number of bytes from now on, and read ahead as far as is said there.
+
+        An object that is being read sequentially is read ahead as before.
+        """
+        self._settings = evolve(self._settings, **_changeable(settings))
+        self._largest = settings.capacity // 4
+        self._store.resize(settings.capacity)
 
     @property
     def used(self) -> int:
@@ -296,6 +305,10 @@ class ReadCacheLayer(ForwardingProvider):
         else:
             self._reads.move_to_end(key)
         return reads
+
+
+def _changeable(settings: CacheSettings) -> dict[str, int]:
+    return {"capacity": settings.capacity, "read_ahead": settings.read_ahead}
 
 
 def _cut(blocks: list[bytes], skip: int, length: int) -> bytes:

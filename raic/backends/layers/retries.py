@@ -85,6 +85,10 @@ class Retries:
         self._earned_until = clock.seconds()
         self._sleeping: set[Sleeper] = set()
 
+    def adjust(self, policy: RetryPolicy) -> None:
+        """Go by another policy, except for its budget."""
+        self._policy = policy
+
     def now(self) -> float:
         """The time of the clock."""
         return self._clock.seconds()

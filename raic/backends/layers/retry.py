@@ -49,6 +49,10 @@ class RetryLayer(CallLayer):
         """How many retries there were."""
         return self._retries.made
 
+    def adjust(self, policy: RetryPolicy) -> None:
+        """Repeat calls by another policy, from the next attempt on; its budget of time stays."""
+        self._retries.adjust(policy)
+
     def stop(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`.  What waits for its turn fails."""
         stopped = StorageUnusable(self.name, "stop", "the provider was stopped meanwhile")

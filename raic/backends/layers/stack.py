@@ -29,7 +29,8 @@ class LayerSettings:
     :ivar log_interval: seconds between two log events of one kind; None for no observation.
     :ivar retry: None to call once.
     :ivar circuit: None to ask a provider that is down every time.
-    :ivar rates: None, or all its limits None, for as fast as it goes.
+    :ivar rates: None for as fast as it goes, for ever; with all its limits None it goes so until
+        it is adjusted.
     :ivar connections: how many calls are under way at most; None for no limit.
     :ivar queue_seconds: how long a call waits for one of them.
     :ivar timeouts: None to wait for ever.
@@ -129,7 +130,7 @@ def _limited(leaf: IStorageProvider, settings: LayerSettings, clock: IReactorTim
     if settings.connections is not None:
         limits = (settings.connections, settings.queue_seconds)
         provider = concurrency = ConcurrencyLayer(provider, clock, *limits)
-    if settings.rates is not None and settings.rates.any():
+    if settings.rates is not None:
         provider = rate = RateLayer(provider, clock, settings.rates)
     return Layers(provider, rate=rate, concurrency=concurrency, timeout=timeout)
 

@@ -65,6 +65,10 @@ class TimeoutLayer(CallLayer):
         self._timeouts = timeouts
         self.hung = 0
 
+    def adjust(self, timeouts: Timeouts) -> None:
+        """Wait for so long from the next call on."""
+        self._timeouts = timeouts
+
     def start(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`."""
         return self._watched("start", self._timeouts.longest, self._inner.start())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -67,6 +67,10 @@ class Connections:
         self._waiting: dict[Connection, None] = {}
         self._sweep_call: IDelayedCall | None = None
         self._stopped: Deferred[None] | None = None
+
+    def allow(self, connections: int) -> None:
+        """Let so many be open from now on; more than that stay until they close."""
+        self.limits = evolve(self.limits, connections=connections)
 
     def __len__(self) -> int:
         return len(self._open)

@@ -121,3 +121,18 @@ class ConcurrencyTests(LayerCase):
 
     def test_a_limit_of_nothing_is_refused(self) -> None:
         self.assertRaises(ValueError, ConcurrencyLayer, self.leaf, self.clock, 0)
+
+    def test_more_are_let_through_at_once(self) -> None:
+        gates = [self.plan.hang("get_object") for _ in range(4)]
+        reads = [self.read(number) for number in range(4)]
+        self.layer.adjust(3)
+        self.assertEqual((self.layer.under_way, self.layer.waiting), (3, 1))
+        self.layer.adjust(1)
+        gates[0].release()
+        gates[1].release()
+        self.assertEqual((self.layer.under_way, self.layer.waiting), (1, 1))
+        gates[2].release()
+        gates[3].release()
+        for reading in reads:
+            self.successResultOf(reading)
+        self.assertRaises(ValueError, self.layer.adjust, 0)

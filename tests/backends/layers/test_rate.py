@@ -247,3 +247,42 @@ class StreamTests(RateCase):
         streaming = self.stream(Collector())
         streaming.cancel()
         self.failureResultOf(streaming, CancelledError)
+
+
+class Adjusting(RateCase):
+    def test_the_next_call_has_the_new_limit(self) -> None:
+        self.layer.adjust(Rates(upload=RATE / 2))
+        putting = self.layer.put_object(KEY, bytes(3 * RATE))
+        self.assertAlmostEqual(self.seconds_of(putting), 5.6, delta=0.1)
+        self.layer.adjust(Rates())
+        self.successResultOf(self.layer.put_object(f"{KEY}0", bytes(3 * RATE)))
+
+    def test_a_limit_can_come_to_where_there_was_none(self) -> None:
+        layer = self.limited(Rates())
+        layer.adjust(Rates(requests=1))
+        self.successResultOf(layer.list_objects("", None))
+        self.assertAlmostEqual(self.seconds_of(layer.list_objects("", None)), 1.0, delta=0.1)
+
+    def test_an_upload_under_way_goes_on_at_the_new_pace(self) -> None:
+        upload = self.layer.open_upload(KEY, 3 * RATE)
+        self.seconds_of(upload.write(DATA[:RATE]))
+        # So little that slices are smaller than those of before.
+        self.layer.adjust(Rates(upload=RATE / 10))
+        self.assertApproximates(self.seconds_of(upload.write(DATA[RATE : 2 * RATE])), 9.4, 0.3)
+        self.layer.adjust(Rates())
+        self.successResultOf(upload.write(DATA[2 * RATE :]))
+        self.successResultOf(upload.finish())
+        self.assertEqual(self.successResultOf(self.leaf.get_object(KEY, 0, 3 * RATE)), DATA)
+
+    def test_what_waits_by_the_old_limit_is_not_forgotten(self) -> None:
+        self.put(KEY, DATA)
+        stream = self.layer.stream_object(KEY, 0, 3 * RATE, Collector())
+        waiting = self.layer.put_object(f"{KEY}0", bytes(3 * RATE))
+        self.layer.adjust(Rates(download=1, upload=1))
+        self.assertAlmostEqual(self.seconds_of(waiting), 2.6, delta=0.1)
+        self.seconds_of(stream)
+        slow = self.limited(Rates(upload=RATE / 10))
+        stuck = slow.put_object(f"{KEY}1", bytes(RATE))
+        slow.adjust(Rates())
+        self.successResultOf(slow.stop())
+        self.failureResultOf(stuck, StorageUnusable)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 from os import environ
 
+from attrs import evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -275,6 +276,7 @@ class CacheModel(RuleBasedStateMachine):
         self.plan = FaultPlan()
         self.faulty = Remote(FaultyProvider(self.inner, self.plan))
         self.layer = ReadCacheLayer(self.faulty, SETTINGS)
+        self.capacity = SETTINGS.capacity
         CASE.successResultOf(self.layer.start())
         self.there: dict[str, bytes] = {}
         self.gates: list[Gate] = []
@@ -319,6 +321,11 @@ class CacheModel(RuleBasedStateMachine):
         else:
             self.check_later(reading, expected)
 
+    @rule(capacity=st.sampled_from([0, SETTINGS.capacity // 2, SETTINGS.capacity]))
+    def adjust(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.layer.adjust(evolve(SETTINGS, capacity=capacity, read_ahead=capacity // 4))
+
     @rule(number=NUMBERS, length=st.integers(1, 9))
     def read_all(self, number: int, length: int) -> None:
         for offset in range(0, len(OBJECTS[f"object{number}"]), length):
@@ -335,7 +342,7 @@ class CacheModel(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self) -> None:
-        assert self.layer.used <= SETTINGS.capacity
+        assert self.layer.used <= self.capacity
 
     def teardown(self) -> None:
         for gate in self.gates:

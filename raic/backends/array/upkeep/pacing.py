@@ -39,6 +39,12 @@ class Pace:
         self._window = (clock.seconds(), 0)
         self._rate = 0.0
 
+    def adjust(self, limit: int | None) -> None:
+        """Keep within another rate, after the pause under way."""
+        if limit != self.limit:
+            self.limit = limit
+            self._free = 0.0
+
     def spend(self, size: int) -> float:
         """Note bytes that were read or written.
 

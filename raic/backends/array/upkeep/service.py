@@ -106,6 +106,10 @@ class ArrayMaintenance:
         self._repairer.start()
         self._asking.start()
 
+    def limit_rate(self, rate: int | None) -> None:
+        """Read and write no more than so many bytes a second from now on; None for no limit."""
+        self._pace.adjust(rate)
+
     def stop(self) -> Deferred[None]:
         """End everything where it is.
 
