@@ -12,6 +12,7 @@ from raic.cli.array import array
 from raic.cli.check import check
 from raic.cli.create_node import create_node
 from raic.cli.credentials import make_credentials_group
+from raic.cli.doctor import doctor
 from raic.cli.drill import drill
 from raic.cli.export import export
 from raic.cli.failing import RaicGroup
@@ -24,6 +25,7 @@ from raic.cli.run import run
 from raic.cli.selftest import selftest
 from raic.cli.shares import shares
 from raic.cli.space import space
+from raic.cli.status import status
 
 
 @click.group(cls=RaicGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,6 +42,7 @@ main.add_command(create_node)
 main.add_command(make_credentials_group(prove_access))
 main.add_command(leases)
 main.add_command(plan)
+main.add_command(doctor)
 main.add_command(drill)
 main.add_command(export)
 main.add_command(providers)
@@ -48,4 +51,5 @@ main.add_command(restore)
 main.add_command(run)
 main.add_command(selftest)
 main.add_command(shares)
+main.add_command(status)
 main.add_command(space)
