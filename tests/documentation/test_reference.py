@@ -155,3 +155,18 @@ class Errors(SynchronousTestCase):
             if "=" not in text:
                 for piece in text.split("..."):
                     self.assertIn(piece.strip(), code, text)
+
+
+class Specifications(SynchronousTestCase):
+    def test_every_test_and_file_that_the_coverage_table_names_exists(self) -> None:
+        page = (DOCS / "specifications" / "protocol.rst").read_text()
+        tests = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+        defined = set(
+            re.findall(r"^ *(?:async )?(?:def|class) (\w+)", "\n".join(tests), re.MULTILINE)
+        )
+        files = {
+            path.name for folder in ("raic", "tests") for path in (ROOT / folder).rglob("*.py")
+        }
+        named = re.findall(r"``(test_\w+|[A-Z]\w+Tests|\w+\.py)``", page)
+        self.assertGreater(len(named), 100)
+        self.assertEqual([name for name in named if name not in defined | files], [])

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from os import urandom
+from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
@@ -69,7 +70,8 @@ def moto_endpoint() -> S3Endpoint:
 def moto_process() -> Iterator[S3Endpoint]:
     """A server in a process of its own, for measurements; it ends with the context."""
     command = [sys.executable, "-m", "tests.services.moto"]
-    with Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True) as process:
+    root = Path(__file__).parents[2]
+    with Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True, cwd=root) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
