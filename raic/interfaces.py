@@ -488,6 +488,22 @@ class IIndex(Interface):
         A share that is there already stays; of two slot versions the newer stays.
         """
 
+    def next_objects(after: str, limit: int) -> Deferred[tuple[str, ...]]:
+        """What shares and slots refer to, chunks too.
+
+        :return: fires with the keys in ascending order, from the first after ``after`` on; with
+            fewer than ``limit`` only at the end.
+        """
+
+    def forget(keys: Collection[str]) -> Deferred[None]:
+        """Drop the shares and slots whose objects these are: they are not there any more.
+
+        Nothing becomes garbage.  The leases go with the last share of a storage index.
+        """
+
+    def why_set_aside(storage_index: bytes) -> Deferred[str | None]:
+        """:return: fires with the reason given to :meth:`set_aside`; None when there was none."""
+
     def set_aside(reasons: Mapping[bytes, str]) -> Deferred[None]:
         """Have every object of these storage indexes count as known.
 

@@ -25,6 +25,10 @@ VERIFIED = "verified"
 GONE = "gone"
 """The verdict on a share that was no longer there."""
 
+UNRESOLVED = "unresolved: "
+"""How the reason begins for which a storage index is set aside whose newest version may exist, but
+could not be read, as when a provider was away."""
+
 
 # What providers speak of.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from raic.assembly.upkeep import ArrayUpkeep
+from raic.deferreds import async_to_deferred
 from raic.interfaces import IIndex, IInterruptedUploads, IStorageProvider
 from raic.shares.checking import AdvisoryChecker
+from raic.shares.checkpoints import Checkpointer
 from raic.shares.collector import Collector
 from raic.shares.expirer import Expirer
 from raic.shares.orphans import OrphanReport, find_orphans
@@ -26,6 +28,7 @@ class Cleaning:
     :param provider: what deletes only while the prefix is this node's.
     :param upkeep: of an array.
     :param expiry: what is to expire; None for nothing.
+    :param checkpointer: copies the index to the provider; None for no copies.
     :ivar collector: what collects.
     """
 
@@ -39,8 +42,10 @@ class Cleaning:
         clock: IReactorTime,
         upkeep: ArrayUpkeep | None = None,
         expiry: ExpiryPolicy | None = None,
+        checkpointer: Checkpointer | None = None,
     ) -> None:
         self._upkeep = upkeep
+        self._checkpointer = checkpointer
         self._provider = provider
         self._index = index
         self._clock = clock
@@ -59,6 +64,8 @@ class Cleaning:
         self._under_way = []
         self.collector.start()
         self._checker.start()
+        if self._checkpointer is not None:
+            self._checkpointer.start()
         if self._expirer is not None:
             self._expirer.start()
         if self._upkeep is not None:
@@ -87,11 +94,12 @@ class Cleaning:
             return None
         return Expirer(self._index, self._expiry, self._clock)
 
-    def stop(self) -> Deferred[None]:
+    @async_to_deferred
+    async def stop(self) -> None:
         """Clean no more; fires when the batch under way has ended."""
         self._stopped = True
         if self._under_way is None:
-            return succeed(None)
+            return
         for each in self._under_way:
             each.cancel()
         stopping = [self._checker.stop(), *self._ended]
@@ -99,7 +107,11 @@ class Cleaning:
             stopping.append(self._expirer.stop())
         if self._upkeep is not None:
             stopping.append(self._upkeep.stop())
-        return gatherResults(stopping).addCallback(lambda _: self.collector.stop())
+        await gatherResults(stopping)
+        await self.collector.stop()
+        if self._checkpointer is not None:
+            # At last, when nothing changes any more.
+            await self._checkpointer.stop()
 
     def _clear_uploads(self, provider: IInterruptedUploads) -> Deferred[None]:
         def cleared(count: int) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from raic.backends.array.census import Attempts
 from raic.interfaces import IFragmentLedger
 from raic.values import ArrayEvent, ArrayTotals, FragmentState, Garbage, Placed
 
@@ -22,7 +21,7 @@ class LateLedger:
 
     def __init__(self) -> None:
         self._ledger: IFragmentLedger | None = None
-        self._attempts: Attempts = {}
+        self._attempts: Mapping[str, Mapping[int, str]] = {}
         self._rows: tuple[Placed, ...] = ()
 
     @property
@@ -35,8 +34,8 @@ class LateLedger:
             raise RuntimeError("the index is not open yet")
         return self._ledger
 
-    def tell(self, attempts: Attempts) -> None:
-        """Say which attempts count, for as long as there is no index."""
+    def tell(self, attempts: Mapping[str, Mapping[int, str]]) -> None:
+        """Say which attempts count, by object and number, for as long as there is no index."""
         self._attempts = attempts
 
     def attach(self, ledger: IFragmentLedger) -> Deferred[None]:
@@ -51,7 +50,7 @@ class LateLedger:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         if self._ledger is None:
             told = self._attempts.get(object_key, {})
-            return succeed(FragmentState(attempts={n: key.attempt for n, key in told.items()}))
+            return succeed(FragmentState(attempts=told))
         return self._ledger.lookup(object_key)
 
     def note_missing(self, fragment_keys: Collection[str], reason: str) -> Deferred[None]:

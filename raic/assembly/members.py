@@ -21,7 +21,7 @@ from raic.config.loading import CONFIG_NAME
 from raic.config.model import CloudSettings, Config, ProviderSettings
 from raic.errors import ConfigurationError
 from raic.interfaces import IStorageProvider, IWorkers
-from raic.shares.keys import parse_expunged_key, parse_key, usual_folders
+from raic.shares.keys import parse_checkpoint_key, parse_expunged_key, parse_key, usual_folders
 
 Reactor = Any
 """One that does everything: threads, time, and the network."""
@@ -70,7 +70,7 @@ def no_secrets() -> Mapping[str, str]:
 
 def length_of(key: str) -> int | None:
     """An object's length, if its key tells it."""
-    parsed = parse_key(key) or parse_expunged_key(key)
+    parsed = parse_key(key) or parse_expunged_key(key) or parse_checkpoint_key(key)
     return None if parsed is None else parsed.size
 
 

@@ -15,6 +15,7 @@ from raic.assembly.announcing import make_announcer
 from raic.assembly.array_control import no_array_handlers
 from raic.assembly.attaching import Attachment
 from raic.assembly.awaited import AwaitedProvider
+from raic.assembly.checkpoints import make_checkpointer
 from raic.assembly.cleaning import Cleaning
 from raic.assembly.listening import Listener, make_node_addresses
 from raic.assembly.members import Reactor
@@ -435,6 +436,9 @@ class StorageNode:
             self._reactor,
             store.upkeep,
             expiry_of(self._config),
+            make_checkpointer(
+                self._config, self._identity, store.provider, store.index, self._reactor
+            ),
         )
         self._reloader.follow(lambda config: cleaning.expire(expiry_of(config)))
         self._undo.append(cleaning.stop)

@@ -15,6 +15,9 @@ from raic.config.model import Config
 from raic.errors import PrefixOwned, ProviderError
 from raic.interfaces import IIndex
 from raic.shares import ownership as owning
+from raic.shares.claims import Claimant, newest_claim
+from raic.shares.index import create_index, open_index
+from raic.shares.index.copies import discard_copy
 from raic.shares.ownership import Ownership
 from raic.shares.sealing import Sealer
 
@@ -69,6 +72,45 @@ async def own_prefix(
             " current",
             f"run 'raic restore --local {config.node_directory}', then start the node again",
         )
+
+
+async def take_over_to_restore(
+    config: Config,
+    identity: Identity,
+    stack: ProviderStack,
+    reactor: Reactor,
+    take_over: TakeOver,
+) -> int:
+    """Make sure that nobody else writes any more under the prefix, before it is listed.
+
+    Who has it already, by a claim made from this very node directory, need not wait: this process
+    holds its lock.
+
+    :param take_over: see :func:`raic.assembly.restore.restore_index`.
+    :return: the epoch that the index is to have at least.
+
+    Raises ``PrefixOwned`` when another takes it over meanwhile, or another ``ProviderError``.
+    """
+    note = TakeOverNote(config)
+    claimant = Claimant(Sealer(identity.seal_key), identity.server_id)
+    newest = await newest_claim(stack.untagged, claimant)
+    if newest is None:
+        return 1
+    here = place_of(config.node_directory)
+    if newest.ours and newest.place == here and not note.is_there():
+        return newest.key.epoch
+    path = config.index_path.with_name(config.index_path.name + ".claiming")
+    discard_copy(path)
+    create_index(path, 1)
+    index = open_index(path, reactor, reactor, local_listing=False, on_fatal=lambda _: None)
+    try:
+        ownership = make_ownership(config, identity, stack, index, reactor)
+        await ownership.take_over(take_over, fresh=True, begun=note.write)
+        note.remove()
+        return index.epoch()
+    finally:
+        await index.close()
+        discard_copy(path)
 
 
 def place_of(directory: Path) -> str:

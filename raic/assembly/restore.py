@@ -6,34 +6,47 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
+from raic.assembly.array_restore import ArrayRestore
 from raic.assembly.members import Reactor
+from raic.assembly.owning import TakeOver, take_over_to_restore
 from raic.assembly.stack import PROVIDER_THREADS, ProviderStack, make_stack
 from raic.assembly.taking_over import TakeOverNote
-from raic.backends.array.census import Attempts, record_attempts, take_census
-from raic.backends.array.placing import placement_found
 from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.deferreds import async_to_deferred
+from raic.errors import IndexFailure, ProviderError
 from raic.interfaces import ILocalListing
-from raic.shares.ages import GARBAGE_SECONDS
+from raic.shares.checkpoints import fetch_checkpoint, list_checkpoints
+from raic.shares.checkpoints.sealed import CheckpointDamaged
 from raic.shares.index import create_index, open_index, replace_index
+from raic.shares.index.copies import discard_copy
 from raic.shares.orphans import find_orphans
 from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
 from raic.shares.sealing import Sealer
+from raic.values import LEASE_SECONDS
 from raic.workers import ThreadWorkers
 
 
 @frozen
 class RestoredIndex:
-    """What a restore did.
+    """How far a restore is, or what it did.
 
+    :ivar checkpoint: the key of the checkpoint that it began with; empty when it went by headers
+        alone.
+    :ivar bytes: how much of the checkpoint has come, and :ivar total_bytes: how long it is.
+    :ivar damaged: checkpoints that could not be used, and why.
+    :ivar report: what came of comparing that with the objects.
     :ivar kept: where the index that was there before is now; None when there was none.
     """
 
-    report: RebuildReport
-    kept: Path | None
+    checkpoint: str = ""
+    bytes: int = 0
+    total_bytes: int = 0
+    damaged: tuple[str, ...] = ()
+    report: RebuildReport = field(factory=RebuildReport)
+    kept: Path | None = None
 
 
 @async_to_deferred
@@ -41,76 +54,144 @@ async def restore_index(
     config: Config,
     identity: Identity,
     reactor: Reactor,
-    progress: Callable[[RebuildReport], None],
+    progress: Callable[[RestoredIndex], None],
+    *,
+    take_over: TakeOver = lambda _: None,
+    repeated: bool = False,
+    headers_only: bool = False,
 ) -> RestoredIndex:
-    """Make the index anew from the provider's objects; the node must not run.
+    """Make the index anew from what the provider holds; the node must not run.
 
-    It is made aside and then put in place, so that a crash leaves the old index or none.
+    That is the newest checkpoint that can be read, and the objects that are newer; without one,
+    all objects.  The new index is made aside and then put in place, so that a crash leaves the old
+    index or none.
 
+    :param take_over: called with how many seconds are left while the one that had the prefix is
+        waited for, if he may still be writing.
+    :param repeated: whether to begin a take-over again that was cut short, rather than to refuse.
+    :param headers_only: do without checkpoints.
     :return: fires with what was done; fails with a ``ProviderError`` or an ``IndexFailure``, and
         may simply be repeated; with ``PrefixOwned`` after a take-over that was cut short: others
         may write still.
     """
-    aside = config.index_path.with_name(config.index_path.name + ".restoring")
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{aside}{suffix}").unlink(missing_ok=True)
-    TakeOverNote(config).raise_if_there()
+    if not repeated:
+        TakeOverNote(config).raise_if_there()
     workers = ThreadWorkers(reactor, PROVIDER_THREADS, "raic-provider")
     stack = make_stack(config, identity, workers, reactor)
+    restoring = _Restoring(config, identity, stack, reactor, progress)
     try:
         await stack.provider.start()
-        attempts = await _attempts(stack)
-        create_index(aside, await highest_epoch(stack.provider, stack.untagged) + 1)
-        report = await _fill_index(aside, stack, attempts, identity, reactor, progress)
+        epoch = 1
+        if not config.local:
+            await restoring.look()  # claims are with those members that have fragments
+            epoch = await take_over_to_restore(config, identity, stack, reactor, take_over)
+        await restoring.run(epoch, headers_only=headers_only)
     finally:
         await stack.provider.stop()
         await workers.stop()
-    return RestoredIndex(report, _keep(replace_index(aside, config.index_path), reactor))
+    kept = _keep(replace_index(restoring.aside, config.index_path), reactor)
+    discard_copy(restoring.aside)
+    return evolve(restoring.restored, kept=kept)
 
 
-async def _attempts(stack: ProviderStack) -> Attempts:
-    """Find out where the fragments of an array are, and which were made anew; it reads by that
-    from now on.
+class _Restoring:
+    """One restore.
+
+    :ivar aside: where the new index is.
     """
-    if stack.array is None:
-        return {}
-    array, members = stack.array.array, stack.array.members
-    census = await take_census(members)
-    await array.place(placement_found(array.name, members, census.held))
-    stack.array.ledger.tell(census.attempts)
-    return census.attempts
 
+    def __init__(
+        self,
+        config: Config,
+        identity: Identity,
+        stack: ProviderStack,
+        reactor: Reactor,
+        progress: Callable[[RestoredIndex], None],
+    ) -> None:
+        self._stack = stack
+        self._reactor = reactor
+        self._progress = progress
+        self._sealer = Sealer(identity.seal_key)
+        self._array = None if stack.array is None else ArrayRestore(stack.array, reactor)
+        self.aside = config.index_path.with_name(config.index_path.name + ".restoring")
+        self.restored = RestoredIndex()
 
-async def _fill_index(
-    path: Path,
-    stack: ProviderStack,
-    attempts: Attempts,
-    identity: Identity,
-    reactor: Reactor,
-    progress: Callable[[RebuildReport], None],
-) -> RebuildReport:
-    provider = stack.provider
-    index = open_index(
-        path,
-        reactor,
-        reactor,
-        local_listing=ILocalListing.providedBy(provider),
-        # Every call fails from then on, and so does the restore.
-        on_fatal=lambda _: None,
-        measure=stack.measure,
-    )
-    try:
-        report = await rebuild(provider, index, Sealer(identity.seal_key), reactor, progress)
-        if stack.array is not None:
-            await stack.array.ledger.attach(index.ledger)
-            not_before = int(reactor.seconds()) + GARBAGE_SECONDS
-            await record_attempts(index.ledger, attempts, not_before)
-        if not report.problem_count:
-            # Objects that could not be used are not orphans: somebody may yet repair them.
-            await find_orphans(provider, index, reactor)
-    finally:
-        await index.close()
-    return report
+    async def look(self) -> None:
+        """See where the fragments of an array are; it is read by that from then on."""
+        if self._array is not None:
+            await self._array.look()
+
+    async def run(self, epoch: int, *, headers_only: bool) -> None:
+        """Make the index.
+
+        :param epoch: the least that it is to have.
+        """
+        await self.look()
+        discard_copy(self.aside)
+        if headers_only or not await self._take_checkpoint():
+            create_index(self.aside, epoch)
+        if self._array is not None:
+            self._array.tell(self.aside)
+        highest = await highest_epoch(self._stack.provider, self._stack.untagged)
+        await self._fill(max(epoch, highest + 1))
+
+    async def _take_checkpoint(self) -> bool:
+        """Begin with the newest checkpoint that can be used; whether there is one."""
+        checkpoints, partial = await list_checkpoints(self._stack.provider)
+        expires = int(self._reactor.seconds()) + LEASE_SECONDS
+        for key in partial:
+            self._tell(damaged=(*self.restored.damaged, f"{key}: only a part of it is there"))
+        for key in checkpoints:
+            self._tell(checkpoint=str(key), bytes=0, total_bytes=key.size)
+            try:
+                await fetch_checkpoint(
+                    self._stack.provider,
+                    key,
+                    self._sealer,
+                    self.aside,
+                    expires,
+                    lambda count: self._tell(bytes=count),
+                    self._stack.measure,
+                )
+            except (CheckpointDamaged, ProviderError, IndexFailure) as error:
+                text = f"{key}: {getattr(error, 'detail', error)}"
+                self._tell(checkpoint="", damaged=(*self.restored.damaged, text))
+            else:
+                return True
+        return False
+
+    async def _fill(self, epoch: int) -> None:
+        provider = self._stack.provider
+        index = open_index(
+            self.aside,
+            self._reactor,
+            self._reactor,
+            local_listing=ILocalListing.providedBy(provider),
+            # Every call fails from then on, and so does the restore.
+            on_fatal=lambda _: None,
+            measure=self._stack.measure,
+        )
+        try:
+            report = await rebuild(
+                provider,
+                index,
+                self._sealer,
+                self._reactor,
+                lambda report: self._tell(report=report),
+                may_lack=self._array is not None,
+            )
+            if self._array is not None:
+                await self._array.record(index.ledger)
+            if not report.problem_count and not report.unresolved_count:
+                # Objects that could not be used are not orphans: somebody may yet repair them.
+                await find_orphans(provider, index, self._reactor)
+            await index.raise_epoch(epoch)
+        finally:
+            await index.close()
+
+    def _tell(self, **news: object) -> None:
+        self.restored = evolve(self.restored, **news)  # type: ignore[arg-type]  # of its fields
+        self._progress(self.restored)
 
 
 def _keep(old: Path | None, clock: Reactor) -> Path | None:

@@ -36,12 +36,16 @@ class TakeOverNote:
         self._path.unlink(missing_ok=True)
         sync_directory(self._path.parent)
 
+    def is_there(self) -> bool:
+        """Whether a take-over has begun whose wait is not over."""
+        return self._path.exists()
+
     def raise_if_there(self) -> None:
         """Do nothing if no take-over was cut short.
 
         :raises PrefixOwned: one was.
         """
-        if not self._path.exists():
+        if not self.is_there():
             return
         raise PrefixOwned(
             self._config.backend.name,

@@ -16,6 +16,7 @@ from raic.cli.doctor import doctor
 from raic.cli.drill import drill
 from raic.cli.export import export
 from raic.cli.failing import RaicGroup
+from raic.cli.identity import identity
 from raic.cli.leases import leases
 from raic.cli.plan import plan
 from raic.cli.providers import providers
@@ -40,6 +41,7 @@ main.add_command(array)
 main.add_command(check)
 main.add_command(create_node)
 main.add_command(make_credentials_group(prove_access))
+main.add_command(identity)
 main.add_command(leases)
 main.add_command(plan)
 main.add_command(doctor)

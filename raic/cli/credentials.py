@@ -136,7 +136,7 @@ class _Node:
 
 
 @define
-class _Passphrase:
+class Passphrase:
     """The passphrase of the encrypted file: found, or asked for once."""
 
     path: Path
@@ -168,7 +168,7 @@ def _open(nodedir: Path, fields: FieldsOf, *, may_ask: bool = True) -> _Node:
         raise ConfigurationError([problem]) from error
     wanted = _of_server(read_text(text), directory, wanted_credentials(read_text(text), fields))
     server_id = load_identity(directory / "private").server_id
-    passphrase = _Passphrase(Path(), may_ask)
+    passphrase = Passphrase(Path(), may_ask)
     sources = standard_sources(directory, server_id, os.environ, passphrase, UNLOCK_SECONDS)
     passphrase.path = sources.file.path
     return _Node(directory, wanted, sources)

@@ -30,6 +30,9 @@ _STORAGE = (
     "upload_memory",
     "body_memory",
     "max_connections",
+    "checkpoint_interval",
+    "checkpoint_changes",
+    "checkpoints_kept",
 )
 
 
@@ -105,6 +108,10 @@ def parse_servers(node_directory: Path, text: str) -> tuple[Config, ...]:
         certificates=certificates,
         notices=tuple(checked.notices),
         text=checked.text,
+        certificate_files=tuple(
+            node_directory / Path(path).expanduser()
+            for path in checked.section("grid_manager_certificates").values()
+        ),
     )
     if backend is not None:
         return (first,)

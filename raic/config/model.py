@@ -53,6 +53,7 @@ class StorageSettings:
     """``[storage]``; sizes in bytes.
 
     :ivar quota: how many bytes of shares there may be; None for no limit.
+    :ivar checkpoint_interval: seconds.
     :ivar expires: whether anything does.
     :ivar expiry: what would: what the other keys of ``expire.*`` say.
     """
@@ -66,6 +67,9 @@ class StorageSettings:
     body_memory: int
     max_connections: int
     quota: int | None = None
+    checkpoint_interval: int = 3600
+    checkpoint_changes: int = 100_000
+    checkpoints_kept: int = 3
     expires: bool = False
     expiry: ExpiryPolicy = field(factory=ExpiryPolicy)
 
@@ -217,6 +221,7 @@ class Config:
     :ivar certificates: of grid managers: parsed JSON, as it is announced.
     :ivar notices: what the operator should be told about keys without effect.
     :ivar text: what the file said.
+    :ivar certificate_files: where those certificates are.
     """
 
     node_directory: Path
@@ -230,6 +235,7 @@ class Config:
     certificates: tuple[Mapping[str, Any], ...] = field(repr=False)
     notices: tuple[str, ...]
     text: Text = field(repr=False, eq=False, factory=Text)
+    certificate_files: tuple[Path, ...] = ()
 
     @property
     def provider(self) -> ProviderSettings:

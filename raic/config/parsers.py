@@ -18,6 +18,8 @@ _BOOLEANS = {
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<scale>[KMGTPE]?)(?P<binary>I?)B?", re.IGNORECASE)
 _DURATION = re.compile(r"(?P<number>\d+)\s*(?P<unit>days?|months?|mos?|years?)")
 _UNIT_DAYS = {"day": 1, "mo": 31, "month": 31, "year": 365}
+_SHORT_DURATION = re.compile(r"(?P<number>\d{1,6})\s*(?P<unit>minutes?|hours?|days?)")
+_UNIT_SECONDS = {"minute": 60, "hour": 60 * 60, "day": 24 * 60 * 60}
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
 _FURL = re.compile(r"pb://[a-z2-7]{32}@[^/\s#]*/[^/\s#]+")
 DAY = 24 * 60 * 60
@@ -107,6 +109,13 @@ def seconds(value: str) -> int:
     return int(value)
 
 
+def count(value: str) -> int:
+    """A whole number, 0 included."""
+    if not value.isascii() or not value.isdecimal() or len(value) > 9:
+        raise ValueError("write a whole number, such as 0 or 3")
+    return int(value)
+
+
 def price(value: str) -> float:
     """An amount of money, without a currency."""
     if not re.fullmatch(r"[0-9]{1,9}([.][0-9]{1,9})?", value):
@@ -144,6 +153,14 @@ def duration(value: str) -> int:
     if found is None:
         raise ValueError("write a duration such as 60 days, 2 months or 1 year")
     return int(found["number"]) * _UNIT_DAYS[found["unit"].removesuffix("s")] * DAY
+
+
+def short_duration(value: str) -> int:
+    """A duration of minutes, hours or days, in seconds."""
+    found = _SHORT_DURATION.fullmatch(value)
+    if found is None or int(found["number"]) == 0:
+        raise ValueError("write a duration such as 30 minutes, 1 hour or 2 days")
+    return int(found["number"]) * _UNIT_SECONDS[found["unit"].removesuffix("s")]
 
 
 def date(value: str) -> int:

@@ -175,6 +175,27 @@ STORAGE = (
         "How many connections may be open at once.",
         live=True,
     ),
+    _ours(
+        "storage",
+        "checkpoint_interval",
+        parsers.short_duration,
+        "1 hour",
+        "How often the index is copied to the provider, if anything has changed.",
+    ),
+    _ours(
+        "storage",
+        "checkpoint_changes",
+        parsers.whole,
+        "100000",
+        "After how many changes the index is copied to the provider at once.",
+    ),
+    _ours(
+        "storage",
+        "checkpoints_kept",
+        parsers.count,
+        "3",
+        "How many copies of the index the provider holds; 0 for none.",
+    ),
     Key(
         "storage",
         "enabled",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from base64 import b32decode, b32encode
+from calendar import timegm
 from functools import lru_cache
 from os import urandom
+from time import gmtime, strftime, strptime
 from typing import ClassVar
 
 from attrs import frozen
@@ -21,9 +23,12 @@ SLOTS = "slots/"
 CHUNKS = "chunks/"
 CLAIMS = "claims/"
 EXPUNGED = "expunged/"
+CHECKPOINTS = "index/"
 
 HIGHEST_EPOCH = 2**32
 """No node comes near it: a key with a higher epoch was not made by one."""
+
+_MOMENT = "%Y%m%dt%H%M%Sz"
 
 _SHNUM = r"0|[1-9][0-9]{0,2}"
 _NUMBER = r"0|[1-9][0-9]{0,18}"
@@ -38,6 +43,7 @@ _VERSIONED = re.compile(
 )
 
 _CLAIM = re.compile(rf"claims/(?P<epoch>{_NUMBER})\.{_TXN}\.(?P<size>{_NUMBER})")
+_CHECKPOINT = re.compile(rf"(?P<name>index/[0-9]{{8}}t[0-9]{{6}}z\.{_TXN})\.(?P<size>{_NUMBER})")
 _EXPUNGED = re.compile(rf"expunged/{_PLACE}/{_TXN}\.(?P<size>{_NUMBER})")
 
 
@@ -203,6 +209,45 @@ def parse_claim_key(key: str) -> ClaimKey | None:
     if found is None or int(found["epoch"]) > HIGHEST_EPOCH:
         return None
     return ClaimKey(int(found["epoch"]), found["txn"], int(found["size"]))
+
+
+@frozen(order=True)
+class CheckpointKey:
+    """The key of a copy of the index.  The higher key is that of the later copy, by the node's
+    clock.
+
+    :ivar name: the key but for the length, which is not known before the copy is made.
+    :ivar size: the object's length.
+    """
+
+    name: str
+    size: int
+
+    @property
+    def created(self) -> int:
+        """When the copy was begun."""
+        moment = self.name[len(CHECKPOINTS) :].partition(".")[0]
+        return timegm(strptime(moment, _MOMENT))
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.size}"
+
+
+def new_checkpoint_name(created: int) -> str:
+    """What the key of a copy of the index is to begin with."""
+    return f"{CHECKPOINTS}{strftime(_MOMENT, gmtime(created))}.{new_transaction_id()}"
+
+
+def parse_checkpoint_key(key: str) -> CheckpointKey | None:
+    """What such a key says; None when it is not one that a node made."""
+    found = _CHECKPOINT.fullmatch(key)
+    if found is None:
+        return None
+    parsed = CheckpointKey(found["name"], int(found["size"]))
+    try:
+        return parsed if parsed.created >= 0 else None
+    except ValueError:
+        return None
 
 
 def _storage_index(text: str) -> bytes:

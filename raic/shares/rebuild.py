@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from raic.deferreds import async_to_deferred
+from raic.errors import ProviderError
 from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.ages import UNKNOWN_SECONDS
+from raic.shares.comparing import Compared, compare, is_whole
 from raic.shares.expunging import FoundExpunged, find_expunged
 from raic.shares.keys import (
     CHUNKS,
@@ -23,9 +25,9 @@ from raic.shares.keys import (
     parse_key,
 )
 from raic.shares.listing import in_parallel, pages
-from raic.shares.recovery import FoundShare, Recovery, Unusable
+from raic.shares.recovery import FoundShare, FoundSlot, Recovery, Unusable
 from raic.shares.sealing import Sealer
-from raic.values import Garbage, Lease, ListedObject, SlotVersion
+from raic.values import UNRESOLVED, Garbage, ListedObject, SlotVersion
 
 SHOWN_PROBLEMS = 1000
 """How many problems a report spells out."""
@@ -41,9 +43,15 @@ class RebuildReport:
     :ivar deleted_slots: slots that stay gone, because their newest version is a tombstone.
     :ivar left_over: objects that nothing needs: older versions, tombstones, second copies, what
         was expunged, and what broken-off writes left.
+    :ivar known: of the shares and slots, how many the index had before, and the provider has still.
+    :ivar gone: how many shares and slots the index had of which the provider has nothing any more.
+    :ivar leases: how many leases the index has, when it is done.
     :ivar problem_count: how many objects could not be used; all objects of their storage indexes
         are set aside.
     :ivar problems: which, and why; the first thousand.
+    :ivar unresolved_count: how many objects could not be read because a provider was away, but can
+        perhaps when it is back; their storage indexes are set aside.
+    :ivar unresolved: which, and why; the first thousand.
     """
 
     shares: int = 0
@@ -52,8 +60,13 @@ class RebuildReport:
     slot_bytes: int = 0
     deleted_slots: int = 0
     left_over: int = 0
+    known: int = 0
+    gone: int = 0
+    leases: int = 0
     problem_count: int = 0
     problems: tuple[str, ...] = ()
+    unresolved_count: int = 0
+    unresolved: tuple[str, ...] = ()
 
 
 @async_to_deferred
@@ -86,160 +99,305 @@ async def rebuild(
     sealer: Sealer,
     clock: IReactorTime,
     progress: Callable[[RebuildReport], None],
+    *,
+    may_lack: bool = False,
 ) -> RebuildReport:
-    """Load a new index from the provider's keys and headers.
+    """Bring an index in line with the provider's keys and headers: a new one, or an older copy.
 
-    Deletes nothing.  Every lease gets its full time; a share or slot without any gets one that
-    nobody can renew.  Objects that cannot be used are reported, and their storage indexes set aside
-    so that nothing of them is ever taken for an orphan; a slot whose newest version cannot be used
-    is read at the newest that can.
+    Deletes nothing.  What the index knows, and the provider has still, is not read.  What it does
+    not know is read; every lease found there gets its full time; a share or slot without any gets
+    one that nobody can renew.  What the provider has no more is forgotten.  Objects that cannot be
+    used are reported, and their storage indexes set aside so that nothing of them is ever taken
+    for an orphan; a slot whose newest version cannot be used is read at the newest that can.
 
-    :param index: empty, and created with an epoch above :func:`highest_epoch`; nobody else uses
-        the provider or the index meanwhile.
+    :param index: without garbage and intents, and created with an epoch above
+        :func:`highest_epoch`, or about to be given one; nobody else uses the provider or the index
+        meanwhile.
     :param progress: called now and then with what was found so far.
+    :param may_lack: whether to go on without an object that cannot be read just now, as an array
+        may lack members: it is unresolved then.
     :return: fires with what was found; fails with a ``ProviderError`` or an ``IndexFailure``, and
         may simply be repeated.
     """
-    rebuilding = _Rebuilding(index, Recovery(provider, sealer, int(clock.seconds())), progress)
-    await rebuilding.leave_out(await find_expunged(provider), int(clock.seconds()))
-    async for page in pages(provider, SHARES):
-        await rebuilding.add_shares(rebuilding.whole(page))
-    async for slots in _by_slot(provider, rebuilding):
-        await rebuilding.add_slots(slots)
-    return rebuilding.report
-
-
-async def _by_slot(
-    provider: IStorageProvider, rebuilding: _Rebuilding
-) -> AsyncIterator[list[list[tuple[VersionKey, int]]]]:
-    """The versions of whole slots, some slots at a time: keys and lengths of their objects."""
-    current: list[tuple[VersionKey, int]] = []
-    async for page in pages(provider, SLOTS):
-        complete = []
-        for listed in rebuilding.whole(page):
-            key = parse_key(listed.key)
-            if not isinstance(key, VersionKey):
-                rebuilding.note_problem(f"{listed.key}: not the name of a slot version")
-                continue
-            if current and key.storage_index != current[0][0].storage_index:
-                complete.append(current)
-                current = []
-            current.append((key, listed.size))
-        yield complete
-    if current:
-        yield [current]
+    now = int(clock.seconds())
+    rebuilding = _Rebuilding(index, Recovery(provider, sealer, now), progress, may_lack)
+    await rebuilding.leave_out(await find_expunged(provider), now)
+    async for some in compare(provider, index, CHUNKS, lambda _: None):
+        rebuilding.note_chunks(some)
+    async for some in compare(provider, index, SHARES, rebuilding.note_foreign):
+        await rebuilding.take_shares(some)
+    async for some in compare(provider, index, SLOTS, rebuilding.note_foreign):
+        await rebuilding.take_slots(some)
+    return await rebuilding.end()
 
 
 class _Rebuilding:
     def __init__(
-        self, index: IIndex, recovery: Recovery, progress: Callable[[RebuildReport], None]
+        self,
+        index: IIndex,
+        recovery: Recovery,
+        progress: Callable[[RebuildReport], None],
+        may_lack: bool,
     ) -> None:
         self._index = index
         self._recovery = recovery
         self._progress = progress
-        self._last_place: tuple[bytes, int] | None = None
+        self._may_lack = may_lack
         self._expunged: frozenset[str] = frozenset()
+        self._lacking: set[bytes] = set()  # storage indexes some of whose known chunks are gone
         self.report = RebuildReport()
 
     async def leave_out(self, found: FoundExpunged, now: int) -> None:
         """Have what was expunged stay so; what says so goes when its objects have gone."""
         self._expunged = found.objects
         for problem in found.problems:
-            self.note_problem(problem)
+            self._note_problem(problem)
         until = now + 2 * UNKNOWN_SECONDS
         await self._index.release([Garbage(key, until) for key in found.tombstones])
 
-    def note_problem(self, text: str) -> None:
+    def note_foreign(self, key: str) -> None:
+        """An object whose key is not one of a node."""
+        self._note_problem(f"{key}: not the name of a share or a slot version")
+
+    async def end(self) -> RebuildReport:
+        """The report, with the totals of all that the index has."""
+        totals = await self._index.get_totals()
+        self.report = evolve(
+            self.report,
+            shares=totals.shares,
+            share_bytes=totals.share_bytes,
+            slots=totals.slots,
+            slot_bytes=totals.slot_bytes,
+            leases=totals.leases,
+        )
+        self._progress(self.report)
+        return self.report
+
+    # Chunks
+
+    def note_chunks(self, some: Iterable[Compared]) -> None:
+        """See which slots lack chunks."""
+        for one in some:
+            there = {listed.key for listed in one.listed if is_whole(listed)}
+            if not there.issuperset(one.known):
+                self._lacking.add(_storage_index(one))
+
+    # Shares
+
+    async def take_shares(self, some: Sequence[Compared]) -> None:
+        """Take what there is of immutable shares."""
+        gone: list[str] = []
+        new: list[ListedObject] = []
+        aside: dict[bytes, str] = {}
+        for one in some:
+            if one.is_same and not self._is_expunged(one):
+                self._count(shares=len(one.known), known=len(one.known))
+                continue
+            there = self._whole(one.listed)
+            kept = {key for key in one.known if key in there and is_whole(there[key])}
+            lost = [key for key in one.known if key not in kept]
+            gone += lost
+            self._note_lost(lost, one, aside)
+            self._count(shares=len(kept), known=len(kept), gone=len(lost))
+            taken = {_shnum(key) for key in kept}
+            fresh = [there[key] for key in there.keys() - kept if _shnum(key) not in taken]
+            self._count(left_over=len(there) - len(kept) - len(fresh))
+            new += sorted(fresh, key=lambda listed: listed.key)
+        await self._index.forget(gone)
+        found = await self._read_shares(new, aside)
+        await self._index.set_aside(aside)
+        chosen = self._first_of_each(found)
+        await self._index.load([(one.share, one.leases) for one in chosen], [])
+        self._count(shares=len(chosen), share_bytes=sum(one.share.length for one in chosen))
+        self._progress(self.report)
+
+    async def _read_shares(
+        self, new: Sequence[ListedObject], aside: dict[bytes, str]
+    ) -> list[FoundShare]:
+        named = [
+            (key, listed.size)
+            for listed in new
+            if isinstance(key := parse_key(listed.key), ShareKey)
+        ]
+        found = []
+        results = await in_parallel(self._share, named)
+        for (key, _), result in zip(named, results, strict=True):
+            if isinstance(result, FoundShare):
+                found.append(result)
+            else:
+                aside[key.storage_index] = self._note(str(key), result)
+        return found
+
+    async def _share(self, named: tuple[ShareKey, int]) -> FoundShare | Unusable | ProviderError:
+        try:
+            return await self._recovery.share(named)
+        except ProviderError as error:
+            if not self._may_lack:
+                raise
+            return error
+
+    def _first_of_each(self, found: Sequence[FoundShare]) -> list[FoundShare]:
+        """One object for each share number: where there are more, the first that was begun."""
+        chosen: dict[tuple[bytes, int], FoundShare] = {}
+        for one in sorted(found, key=lambda one: (*one.place, one.created)):
+            chosen.setdefault(one.place, one)
+        self._count(left_over=len(found) - len(chosen))
+        return list(chosen.values())
+
+    # Slots
+
+    async def take_slots(self, some: Sequence[Compared]) -> None:
+        """Take what there is of slots."""
+        unclear: list[tuple[Compared, list[tuple[VersionKey, int]]]] = []
+        gone: list[str] = []
+        aside: dict[bytes, str] = {}
+        for one in some:
+            versions = _versions(self._whole(one.listed).values())
+            if self._is_current(one, versions):
+                self._count(slots=1, known=1, left_over=len(versions) - 1)
+                continue
+            candidates = _not_older(versions, one)
+            self._count(left_over=len(versions) - len(candidates))
+            if candidates:
+                unclear.append((one, candidates))
+                continue
+            gone += one.known
+            if one.known and self._is_partly_there(one, versions):
+                text = f"{one.known[0]}: it is not there, older versions or parts of it are"
+                aside[_storage_index(one)] = self._note_unresolved(text)
+        self._count(gone=len(gone))
+        await self._index.forget(gone)
+        await self._index.set_aside(aside)
+        results = await in_parallel(self._slot, [versions for _, versions in unclear])
+        for (one, _), result in zip(unclear, results, strict=True):
+            await self._take_slot(one, result)
+        self._progress(self.report)
+
+    def _is_current(self, one: Compared, versions: Sequence[tuple[VersionKey, int]]) -> bool:
+        """Whether what the index knows is the newest version, and all of it is there."""
+        if len(one.known) != 1 or not versions or self._lacking & {versions[0][0].storage_index}:
+            return False
+        newest, size = max(versions, key=lambda each: (each[0].version, each[0].txn))
+        return str(newest) == one.known[0] and newest.size == size
+
+    def _is_partly_there(self, one: Compared, versions: Sequence[object]) -> bool:
+        """Whether there is anything left of a slot whose known version is gone.
+
+        What was expired goes in any order, so this need not be a loss.
+        """
+        return bool(versions) or any(
+            listed.partial and listed.key in one.known and listed.key not in self._expunged
+            for listed in one.listed
+        )
+
+    async def _slot(self, versions: Sequence[tuple[VersionKey, int]]) -> FoundSlot | ProviderError:
+        try:
+            return await self._recovery.slot(versions)
+        except ProviderError as error:
+            if not self._may_lack:
+                raise
+            return error
+
+    async def _take_slot(self, one: Compared, result: FoundSlot | ProviderError) -> None:
+        index = _storage_index(one)
+        if isinstance(result, ProviderError):
+            await self._index.forget(one.known)
+            await self._index.set_aside({index: self._note(one.listed[-1].key, result)})
+            return
+        for problem in result.problems:
+            self._note_problem(problem)
+        if result.problems:
+            await self._index.set_aside({index: result.problems[0]})
+        version = result.version
+        if version is None:
+            await self._index.forget(one.known)
+            return
+        await self._index.load([], [(version, result.leases)])
+        self._count_slot(version, result)
+
+    def _count_slot(self, version: SlotVersion, result: FoundSlot) -> None:
+        left_over = result.left_over
+        if version.shares:
+            self._count(slots=1)
+        else:
+            self._count(deleted_slots=1)
+            left_over += 1
+        self._count(left_over=left_over)
+
+    # What all have in common
+
+    def _whole(self, listed: Sequence[ListedObject]) -> dict[str, ListedObject]:
+        """The objects of which enough is there, by key; the others are left over, and so are those
+        that were expunged.
+        """
+        there = {
+            one.key: one for one in listed if not one.partial and one.key not in self._expunged
+        }
+        self._count(left_over=len(listed) - len(there))
+        return there
+
+    def _is_expunged(self, one: Compared) -> bool:
+        return bool(self._expunged) and not self._expunged.isdisjoint(one.known)
+
+    def _note_lost(self, lost: Collection[str], one: Compared, aside: dict[bytes, str]) -> None:
+        """A share of which a part is there was perhaps about to be deleted, or perhaps not."""
+        partial = {listed.key for listed in one.listed if listed.partial}
+        for key in partial.intersection(lost) - self._expunged:
+            text = f"{key}: too little of it is there"
+            aside[_storage_index(one)] = self._note_unresolved(text)
+
+    def _note(self, key: str, problem: Unusable | ProviderError) -> str:
+        """Put a problem into the report; the reason for which the storage index is set aside."""
+        if isinstance(problem, ProviderError):
+            return self._note_unresolved(f"{key}: {problem.detail}")
+        self._note_problem(str(problem))
+        return str(problem)
+
+    def _note_unresolved(self, text: str) -> str:
+        report = self.report
+        shown = report.unresolved
+        if len(shown) < SHOWN_PROBLEMS:
+            shown += (text,)
+        self.report = evolve(report, unresolved_count=report.unresolved_count + 1, unresolved=shown)
+        return UNRESOLVED + text
+
+    def _note_problem(self, text: str) -> None:
         report = self.report
         problems = report.problems
         if len(problems) < SHOWN_PROBLEMS:
             problems += (text,)
         self.report = evolve(report, problem_count=report.problem_count + 1, problems=problems)
 
-    def whole(self, page: Collection[ListedObject]) -> list[ListedObject]:
-        """The objects of a page of which enough is there; the others are left over, and so are
-        those that were expunged.
-        """
-        there = [
-            listed for listed in page if not listed.partial and listed.key not in self._expunged
-        ]
-        count = len(page) - len(there)
-        self.report = evolve(self.report, left_over=self.report.left_over + count)
-        return there
-
-    async def add_shares(self, page: Collection[ListedObject]) -> None:
-        named = []
-        for listed in page:
-            key = parse_key(listed.key)
-            if isinstance(key, ShareKey):
-                named.append((key, listed.size))
-            else:
-                self.note_problem(f"{listed.key}: not the name of a share")
-        found: list[FoundShare] = []
-        aside: dict[bytes, str] = {}
-        results = await in_parallel(self._recovery.share, named)
-        for (key, _), result in zip(named, results, strict=True):
-            if isinstance(result, Unusable):
-                self.note_problem(str(result))
-                aside[key.storage_index] = str(result)
-            else:
-                found.append(result)
-        await self._index.set_aside(aside)
-        await self._load_shares(self._first_of_each(found))
-
-    def _first_of_each(self, found: Sequence[FoundShare]) -> list[FoundShare]:
-        """One object for each share number: where there are more, the first that was begun."""
-        chosen = []
-        for one in sorted(found, key=lambda one: (*one.place, one.created)):
-            if one.place != self._last_place:
-                chosen.append(one)
-                self._last_place = one.place
-            else:
-                self.report = evolve(self.report, left_over=self.report.left_over + 1)
-        return chosen
-
-    async def _load_shares(self, found: Sequence[FoundShare]) -> None:
-        await self._index.load([(one.share, one.leases) for one in found], [])
+    def _count(self, **more: int) -> None:
         report = self.report
-        self.report = evolve(
-            report,
-            shares=report.shares + len(found),
-            share_bytes=report.share_bytes + sum(one.share.length for one in found),
-        )
-        self._progress(self.report)
+        sums: Mapping[str, int] = {name: getattr(report, name) + n for name, n in more.items()}
+        self.report = evolve(report, **sums)  # type: ignore[arg-type]  # all are counts
 
-    async def add_slots(self, slots: Sequence[Sequence[tuple[VersionKey, int]]]) -> None:
-        loaded: list[tuple[SlotVersion, Sequence[Lease]]] = []
-        aside: dict[bytes, str] = {}
-        results = await in_parallel(self._recovery.slot, slots)
-        for versions, result in zip(slots, results, strict=True):
-            for problem in result.problems:
-                self.note_problem(problem)
-                aside[versions[0][0].storage_index] = problem
-            if result.version is None:
-                continue
-            loaded.append((result.version, result.leases))
-            self._count_slot(result.version, result.left_over)
-        await self._index.set_aside(aside)
-        await self._index.load([], loaded)
-        self._progress(self.report)
 
-    def _count_slot(self, version: SlotVersion, left_over: int) -> None:
-        report = self.report
-        if version.shares:
-            chunks = {
-                chunk.key: chunk.length
-                for share in version.shares.values()
-                if isinstance(share.content, tuple)
-                for chunk in share.content
-                if chunk.key is not None
-            }
-            report = evolve(
-                report,
-                slots=report.slots + 1,
-                slot_bytes=report.slot_bytes + version.size + sum(chunks.values()),
-            )
-        else:
-            report = evolve(report, deleted_slots=report.deleted_slots + 1)
-            left_over += 1
-        self.report = evolve(report, left_over=report.left_over + left_over)
+def _storage_index(one: Compared) -> bytes:
+    key = parse_key(one.known[0] if one.known else one.listed[0].key)
+    assert key is not None
+    return key.storage_index
+
+
+def _versions(there: Iterable[ListedObject]) -> list[tuple[VersionKey, int]]:
+    return [
+        (key, listed.size)
+        for listed in there
+        if isinstance(key := parse_key(listed.key), VersionKey)
+    ]
+
+
+def _not_older(
+    versions: Sequence[tuple[VersionKey, int]], one: Compared
+) -> list[tuple[VersionKey, int]]:
+    """The versions to which a slot may be brought: never back before one that was acknowledged."""
+    if not one.known:
+        return list(versions)
+    known = parse_key(one.known[0])
+    assert isinstance(known, VersionKey)
+    return [each for each in versions if each[0].version >= known.version]
+
+
+def _shnum(key: str) -> str:
+    return key[key.rfind("/") + 1 :].partition(".")[0]

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from raic.deferreds import async_to_deferred
-from raic.errors import BadWriteEnabler, NoSuchShare
+from raic.errors import BadWriteEnabler, NoSuchShare, StorageUnusable
 from raic.interfaces import IIndex, IShareReader, IStorageProvider
 from raic.shares.pins import Pins
 from raic.shares.sealing import Sealer
@@ -26,6 +26,7 @@ from raic.shares.vectors import (
     outcomes,
 )
 from raic.values import (
+    UNRESOLVED,
     LeaseSecrets,
     ReadTestWriteResult,
     ReadVector,
@@ -37,6 +38,8 @@ from raic.values import (
 
 CACHE_BYTES = 16 * 1024 * 1024
 """How many bytes of recently used small slots are kept in memory."""
+
+_RESOLVE = "when all providers can be reached, stop the node and run 'raic restore' again"
 
 
 class Slots:
@@ -138,6 +141,8 @@ class Slots:
             data: Mapping[int, tuple[bytes, ...]] = {}
             if version is not None:
                 self._check_enabler(version, write_enabler)
+            else:
+                await self._check_resolved(storage_index)
             check_message(vectors, reads)
             if version is not None:
                 # an expiry may drop the slot meanwhile: it does not take turns
@@ -151,6 +156,12 @@ class Slots:
         finally:
             self._pins.unpin(pinned)
             self._locks.release(storage_index)
+
+    async def _check_resolved(self, storage_index: bytes) -> None:
+        """Refuse to write a slot anew of which there is a version that could not be read."""
+        reason = await self._index.why_set_aside(storage_index)
+        if reason is not None and reason.startswith(UNRESOLVED):
+            raise StorageUnusable("index", "read_test_write", reason, _RESOLVE)
 
     def _check_enabler(self, version: SlotVersion, secret: bytes) -> None:
         if not is_write_enabler(self._sealer, version.write_enabler, secret):

@@ -34,9 +34,11 @@ class StoreTestCase(SynchronousTestCase):
     """Has a started :class:`MemoryProvider`, an index and buckets over them.
 
     :cvar local_listing: whether the index keeps intents in memory only.
+    :ivar index_path: of the newest index.
     """
 
     local_listing = True
+    index_path: str
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -53,7 +55,7 @@ class StoreTestCase(SynchronousTestCase):
 
     def new_index(self, epoch: int) -> SQLiteIndex:
         """An empty index, closed when the test ends."""
-        path = self.mktemp()
+        path = self.index_path = self.mktemp()
         create_index(path, epoch)
         index = open_index(
             path,

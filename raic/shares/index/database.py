@@ -12,12 +12,25 @@ from twisted.python.failure import Failure
 
 from raic.errors import IndexFailure, IndexStopped
 from raic.interfaces import IWorkers
+from raic.shares.index import garbage as due
 from raic.shares.index import operations
 from raic.shares.index.failures import index_failure, is_callers, is_passing, stopped_by
 from raic.shares.index.writer import Writer
 from raic.workers import InlineWorkers, ThreadWorkers
 
 T = TypeVar("T")
+
+_PASSING = frozenset(
+    [
+        due.release,
+        due.reserve,
+        due.settle_garbage,
+        operations.end_use,
+        operations.extend_counters,
+        operations.raise_epoch,
+    ]
+)
+"""Operations on which a node spends its time when nothing happens to its shares."""
 
 
 class Database:
@@ -29,7 +42,8 @@ class Database:
     :param reactor: None to have no threads.
     :param on_fatal: called once, when the index cannot go on.
     :ivar stopped: why it takes no more calls; None while it does.
-    :ivar submit: has an operation done: see :meth:`Writer.submit`.
+    :ivar changes: how many operations were asked for that change what a copy of the index is
+        kept for.
     """
 
     def __init__(
@@ -46,7 +60,7 @@ class Database:
             InlineWorkers() if reactor is None else ThreadWorkers(reactor, 1, "raic-index-reader")
         )
         self.writer = Writer(writes, reactor, self._break)
-        self.submit = self.writer.submit
+        self.changes = 0
         self._on_fatal = on_fatal
         self.stopped: IndexStopped | None = None
         self._broken = False
@@ -62,6 +76,12 @@ class Database:
             self.stopped = IndexStopped("the index is closed")
             self.writer.refuse(self.stopped)
         return ended.addBoth(self._release)
+
+    def submit(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
+        """Have an operation done: see :meth:`Writer.submit`."""
+        if function not in _PASSING:
+            self.changes += 1
+        return self.writer.submit(function, *arguments)
 
     def look_up(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
         """Answer from the index at once.

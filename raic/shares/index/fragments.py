@@ -13,7 +13,7 @@ from raic.fragmentkeys import FIRST_ATTEMPT, FragmentKey, parse_fragment_key
 from raic.shares.index.garbage import discard, end_intents, is_garbage, is_intended
 from raic.shares.index.objects import is_referred_to
 from raic.shares.index.rows import Execute, fragment_range
-from raic.shares.keys import CLAIMS
+from raic.shares.keys import CHECKPOINTS, CLAIMS
 from raic.values import FragmentState
 
 _REPAIR = """INSERT INTO repairs VALUES (?1, ?2, key_bytes(?1), key_number(?1))
@@ -106,8 +106,8 @@ def settle(execute: Execute, fragment: str, intended: bool) -> tuple[bool, bool]
         execute(_REPAIRED, (fragment,))
         return True, False
     waiting = _is_intended(execute, key.object_key, intended)
-    # Nothing of claims is kept here, so it cannot be told which of them are obsolete.
-    return waiting or key.object_key.startswith(CLAIMS), waiting
+    # Nothing is kept here of claims and checkpoints: it cannot be told which are obsolete.
+    return waiting or key.object_key.startswith((CLAIMS, CHECKPOINTS)), waiting
 
 
 def commit_attempt(

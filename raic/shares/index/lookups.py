@@ -35,6 +35,7 @@ _USAGE = """
     FROM totals
 """
 _FRAGMENTS = "SELECT number, missing_bytes, garbage_bytes FROM fragment_totals"
+_ASIDE = "SELECT reason FROM set_aside WHERE storage_index = ?"
 _GARBAGE = """
     SELECT key, not_before, passes FROM garbage AS mine
     WHERE not_before <= ? AND (tombstone = 0 OR NOT EXISTS (
@@ -84,3 +85,9 @@ def usage(execute: Execute, since: int) -> Usage:
 def due_garbage(execute: Execute, now: int, limit: int) -> tuple[Garbage, ...]:
     """The garbage whose time has come, the oldest first."""
     return tuple(Garbage(*row) for row in execute(_GARBAGE, (now, limit)).fetchall())
+
+
+def why_set_aside(execute: Execute, storage_index: bytes) -> str | None:
+    """The reason; None when it was not set aside."""
+    row = execute(_ASIDE, (storage_index,)).fetchone()
+    return None if row is None else str(row[0])

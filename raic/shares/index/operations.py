@@ -15,7 +15,8 @@ from raic.errors import VersionConflict
 from raic.shares.index.dropping import slot_objects
 from raic.shares.index.fragments import note_repairs
 from raic.shares.index.garbage import discard, end_intents, neglect, release
-from raic.shares.index.rows import Execute, share_row, slot_row
+from raic.shares.index.rows import Execute, key_index, key_name, share_row, slot_row
+from raic.shares.keys import SHARES, SLOTS
 from raic.values import Garbage, Lease, SlotVersion, StoredShare, Version
 
 _RENEW = """INSERT INTO leases
@@ -41,6 +42,14 @@ _SET_SLOT = """INSERT INTO slots
 _DROP_SLOT = "DELETE FROM slots WHERE storage_index = ?"
 _DROP_SLOT_LEASES = """DELETE FROM leases WHERE storage_index = ?1
     AND NOT EXISTS (SELECT 1 FROM shares WHERE storage_index = ?1)
+"""
+_FORGET = {
+    SHARES: "DELETE FROM shares WHERE storage_index = ? AND name = ?",
+    SLOTS: "DELETE FROM slots WHERE storage_index = ? AND name = ?",
+}
+_DROP_BARE_LEASES = """DELETE FROM leases WHERE storage_index = ?1
+    AND NOT EXISTS (SELECT 1 FROM shares WHERE storage_index = ?1)
+    AND NOT EXISTS (SELECT 1 FROM slots WHERE storage_index = ?1)
 """
 _SET_ASIDE = "INSERT INTO set_aside VALUES (?, ?) ON CONFLICT DO NOTHING"
 
@@ -117,6 +126,18 @@ def set_aside(execute: Execute, reasons: Mapping[bytes, str]) -> None:
     """Have all objects of some storage indexes count as known."""
     for storage_index, reason in reasons.items():
         execute(_SET_ASIDE, (storage_index, reason))
+
+
+def forget(execute: Execute, keys: Collection[str]) -> None:
+    """Drop shares and slot versions whose objects are not there any more."""
+    for key in keys:
+        storage_index = key_index(key)
+        for kind, drop in _FORGET.items():
+            if storage_index is not None and key.startswith(kind):
+                name = key_name(kind, storage_index, key)
+                execute(drop, (storage_index, name))
+                execute(_DROP_BARE_LEASES, (storage_index,))
+        neglect(execute, key)
 
 
 def load(

@@ -134,6 +134,12 @@ class SQLiteIndex:
 
         return self._database.submit(operations.raise_epoch, epoch).addCallback(raised)
 
+    def changes(self) -> int:
+        """How many operations were asked for since the index was opened that change what a copy of
+        it is kept for.
+        """
+        return self._database.changes
+
     # Looking things up
 
     def get_bucket(self, storage_index: bytes) -> Deferred[Mapping[int, StoredShare]]:
@@ -294,6 +300,18 @@ class SQLiteIndex:
     ) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
         return self._database.submit(operations.load, tuple(shares), tuple(slots))
+
+    def forget(self, keys: Collection[str]) -> Deferred[None]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.submit(operations.forget, tuple(keys))
+
+    def next_objects(self, after: str, limit: int) -> Deferred[tuple[str, ...]]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self.ledger.next_objects(after, limit)
+
+    def why_set_aside(self, storage_index: bytes) -> Deferred[str | None]:
+        """See :class:`raic.interfaces.IIndex`."""
+        return self._database.look_up(lookups.why_set_aside, storage_index)
 
     def set_aside(self, reasons: Mapping[bytes, str]) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
