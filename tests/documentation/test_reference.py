@@ -168,5 +168,5 @@ class Specifications(SynchronousTestCase):
             path.name for folder in ("raic", "tests") for path in (ROOT / folder).rglob("*.py")
         }
         named = re.findall(r"``(test_\w+|[A-Z]\w+Tests|\w+\.py)``", page)
-        self.assertGreater(len(named), 100)
+        self.assertGreater(len(named), 60)
         self.assertEqual([name for name in named if name not in defined | files], [])
