@@ -10,6 +10,11 @@ from raic.backends.registry import Setting, provider_type
 from raic.config.key import ANY, Key
 from raic.config.schema import SCHEMA
 
+_RELOADS = {
+    True: "a running node takes up a change",
+    False: "a change needs a restart",
+}
+
 
 def describe_keys(section: str, more: Mapping[str, str]) -> list[str]:
     """A heading for each key of a section that may be written, and what it is.
@@ -24,7 +29,8 @@ def describe_keys(section: str, more: Mapping[str, str]) -> list[str]:
     for key in keys:
         heading = f"``{place(key)}``"
         text = key.help if key.tahoe else f"{key.help}  Tahoe does not have it."
-        lines += [heading, "~" * len(heading), "", text, "", *_facts(key.parse, key.default)]
+        lines += [heading, "~" * len(heading), "", text, "", *_facts(key.parse, key.default)[:-1]]
+        lines += [f":Reload: {_RELOADS[key.live]}", ""]
         lines += _more(more.get(key.name, ""))
     return lines
 

@@ -19,7 +19,7 @@ from raic.config.describing import (
     is_written,
     place,
 )
-from raic.config.schema import SCHEMA
+from raic.config.schema import SCHEMA, keys_of
 from tests.documentation.blocks import DOCS, ROOT, pages, raic_commands, shown_in
 
 CONFIGURATION = (DOCS / "configuration.rst").read_text()
@@ -86,6 +86,24 @@ class Commands(SynchronousTestCase):
         found = re.search(rf"^``{noun}``\n-+\n(.*?)(?=^``raic \S+``\n-|\Z)", COMMANDS, re.M | re.S)
         self.assertIsNotNone(found, noun)
         return COMMANDS if found is None or noun == "raic credentials" else found[1]
+
+    def test_the_defaults_of_options_are_those_of_the_commands(self) -> None:
+        compared = 0
+        for path, command in walk(main, "raic"):
+            section = self.section(" ".join(path.split()[:2]))
+            for option in command.params:
+                said = re.findall(
+                    rf"^``{option.opts[0]}\b[^\n]*\n((?:   .*\n)+)", section, re.MULTILINE
+                )
+                found = (
+                    re.search(r"Default:\s+(``(.+?)``|[\w-]+)", said[0]) if len(said) == 1 else None
+                )
+                if found is not None and isinstance(option.default, (int, float, str)):
+                    compared += 1
+                    default = found[2] or found[1]
+                    shown = re.sub(r"\.0$", "", f"{option.default}")
+                    self.assertEqual(default, shown, f"{path} {option.opts[0]}")
+        self.assertGreater(compared, 10)
 
     def test_no_command_is_described_that_there_is_not(self) -> None:
         headings = re.findall(r"^``raic (\S+)``\n-", COMMANDS, re.MULTILINE)
@@ -170,3 +188,21 @@ class Specifications(SynchronousTestCase):
         named = re.findall(r"``(test_\w+|[A-Z]\w+Tests|\w+\.py)``", page)
         self.assertGreater(len(named), 60)
         self.assertEqual([name for name in named if name not in defined | files], [])
+
+
+class Metrics(SynchronousTestCase):
+    def test_every_metric_is_described(self) -> None:
+        sources = [path.read_text() for path in (ROOT / "raic").rglob("*.py")]
+        names = set(re.findall(r'\bFamily\(\s*"(raic_\w+)"', "\n".join(sources)))
+        texts = "\n".join(page.read_text() for page in pages())
+        self.assertEqual(sorted(name for name in names if name not in texts), [])
+
+
+class Layers(SynchronousTestCase):
+    def test_the_defaults_in_the_table_of_layers_are_those_of_the_keys(self) -> None:
+        page = (DOCS / "providers" / "layers.rst").read_text()
+        table = page[page.index(".. list-table::") : page.index("How to size them")]
+        shown = re.findall(r"``(\w+) = (\w+)``", table)
+        known = keys_of("provider:any")
+        self.assertEqual(shown, [(name, known[name].default) for name, _ in shown])
+        self.assertGreater(len(shown), 4)
