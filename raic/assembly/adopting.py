@@ -8,14 +8,14 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
 
 from raic.assembly.members import Reactor
 from raic.assembly.offline import OfflineNode, offline_node
+from raic.assembly.persisting import persistently
 from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.deferreds import async_to_deferred
-from raic.errors import OperationRefused, OutcomeUnknown, ProviderError
+from raic.errors import OperationRefused
 from raic.interfaces import IIndex
 from raic.shares.sealing import Sealer
 from raic.shares.tahoe.containers import Container, Kind, NotAContainer, read_container_at
@@ -25,9 +25,6 @@ from raic.values import Advisory
 
 PARALLEL = 8
 """How many storage indexes are moved at once; one where each original is deleted."""
-
-PAUSES = (1.0, 5.0, 20.0)
-"""How long to wait before a provider that failed is tried again, in seconds."""
 
 SHOWN_LEFT = 1000
 """How many files that were left alone a report names."""
@@ -199,14 +196,9 @@ class _Adopting:
         return None
 
     async def _move_persistently(self, found: FoundSet) -> MovedSet:
-        for pause in PAUSES:
-            try:
-                return await self._moving.move(found)
-            except ProviderError as error:
-                if self._failed or not (error.temporary or isinstance(error, OutcomeUnknown)):
-                    raise
-                await deferLater(self._reactor, pause, lambda: None)
-        return await self._moving.move(found)
+        return await persistently(
+            lambda: self._moving.move(found), self._reactor, lambda: self._failed
+        )
 
     async def _note(self, found: FoundSet, moved: MovedSet) -> None:
         report = self.report

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from raic.assembly.copynote import raise_if_switching
 from raic.assembly.members import Reactor
 from raic.assembly.offline import OfflineNode, offline_node
 from raic.config.files import replace_file
@@ -14,6 +15,7 @@ from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.deferreds import async_to_deferred
 from raic.errors import IndexMissing, OperationRefused
+from raic.interfaces import IIndex
 from raic.shares.index import SQLiteIndex
 from raic.shares.keys import CHUNKS, parse_key
 from raic.shares.listing import in_parallel
@@ -68,6 +70,7 @@ async def export_shares(
     :return: fires with what was done; fails with a ``ProviderError``, an ``IndexFailure``, an
         ``OperationRefused`` or an ``OSError``, and may be repeated.
     """
+    raise_if_switching(config.node_directory)
     if not config.index_path.exists():
         raise IndexMissing(f"there is no index at {config.index_path}")
     _mark(storage, identity)
@@ -88,6 +91,22 @@ def _mark(storage: Path, identity: Identity) -> None:
         raise OperationRefused(f"{storage} holds shares already", "name an empty folder")
     storage.mkdir(parents=True, exist_ok=True)
     replace_file(mark, mine)
+
+
+async def storage_indexes(index: IIndex) -> AsyncIterator[list[bytes]]:
+    """All that anything is stored under, some at a time; one with both kinds of shares twice."""
+    assert isinstance(index, SQLiteIndex)
+    last = b""
+    keys = await index.ledger.next_objects(_AFTER_CHUNKS, PAGE)
+    while keys:
+        found = []
+        for parsed in map(parse_key, keys):
+            assert parsed is not None
+            if parsed.storage_index != last:
+                last = parsed.storage_index
+                found.append(last)
+        yield found
+        keys = await index.ledger.next_objects(keys[-1], PAGE)
 
 
 class _Exporting:
@@ -116,24 +135,8 @@ class _Exporting:
         self.report = Exported(
             total=totals.shares + totals.slots, total_bytes=totals.share_bytes + totals.slot_bytes
         )
-        async for some in self._storage_indexes():
+        async for some in storage_indexes(self._index):
             await in_parallel(self._write, some)
-
-    async def _storage_indexes(self) -> AsyncIterator[list[bytes]]:
-        """All that anything is stored under, some at a time."""
-        index = self._index
-        assert isinstance(index, SQLiteIndex)
-        last = b""
-        keys = await index.ledger.next_objects(_AFTER_CHUNKS, PAGE)
-        while keys:
-            found = []
-            for parsed in map(parse_key, keys):
-                assert parsed is not None
-                if parsed.storage_index != last:
-                    last = parsed.storage_index
-                    found.append(last)
-            yield found
-            keys = await index.ledger.next_objects(keys[-1], PAGE)
 
     async def _write(self, storage_index: bytes) -> None:
         written = await self._moving.write(storage_index)

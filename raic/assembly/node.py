@@ -17,6 +17,7 @@ from raic.assembly.attaching import Attachment
 from raic.assembly.awaited import AwaitedProvider
 from raic.assembly.checkpoints import make_checkpointer
 from raic.assembly.cleaning import Cleaning
+from raic.assembly.copynote import raise_if_switching
 from raic.assembly.listening import Listener, make_node_addresses
 from raic.assembly.members import Reactor
 from raic.assembly.owning import TakeOver, make_ownership, own_prefix
@@ -173,6 +174,7 @@ class StorageNode:
         write_addresses(config.private, addresses)
         if self._take_over is None:
             TakeOverNote(config).raise_if_there()
+        raise_if_switching(config.node_directory)
         self._workers = workers = ThreadWorkers(self._reactor, PROVIDER_THREADS, "raic-provider")
         self._undo.append(workers.stop)
         stack = make_stack(config, self._identity, workers, self._reactor)

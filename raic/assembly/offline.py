@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from attrs import frozen
 
+from raic.assembly.copynote import raise_if_switching
 from raic.assembly.members import Reactor
 from raic.assembly.owning import make_ownership, own_prefix
 from raic.assembly.stack import PROVIDER_THREADS, make_stack, open_or_create_index
@@ -39,6 +40,7 @@ async def offline_node(
     Raises ``ProviderError`` or ``IndexFailure``.
     """
     TakeOverNote(config).raise_if_there()
+    raise_if_switching(config.node_directory)
     workers = ThreadWorkers(reactor, PROVIDER_THREADS, "raic-provider")
     stack = make_stack(config, identity, workers, reactor)
     index: IIndex | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from raic.assembly.array_restore import ArrayRestore
+from raic.assembly.copynote import raise_if_switching
 from raic.assembly.members import Reactor
 from raic.assembly.owning import TakeOver, take_over_to_restore
 from raic.assembly.stack import PROVIDER_THREADS, ProviderStack, make_stack
@@ -76,6 +77,7 @@ async def restore_index(
     """
     if not repeated:
         TakeOverNote(config).raise_if_there()
+    raise_if_switching(config.node_directory)
     workers = ThreadWorkers(reactor, PROVIDER_THREADS, "raic-provider")
     stack = make_stack(config, identity, workers, reactor)
     restoring = _Restoring(config, identity, stack, reactor, progress)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
+from raic.assembly.copynote import raise_if_switching
 from raic.assembly.index_view import read_index
 from raic.assembly.members import Reactor
 from raic.assembly.share_control import ShareKeeper
@@ -43,6 +44,7 @@ async def with_shares(
     if writing and not config.local:
         raise OperationRefused("a cloud is written to by a running node alone", start)
     TakeOverNote(config).raise_if_there()
+    raise_if_switching(config.node_directory)
     if not read_index(config, _was_clean):
         # The next start would not look for what the run that was cut short has left behind.
         raise OperationRefused("the last run of the node was cut short", start)

@@ -222,6 +222,7 @@ class Config:
     :ivar notices: what the operator should be told about keys without effect.
     :ivar text: what the file said.
     :ivar certificate_files: where those certificates are.
+    :ivar index_name: of the index's file; another one only while a node is being copied.
     """
 
     node_directory: Path
@@ -236,6 +237,7 @@ class Config:
     notices: tuple[str, ...]
     text: Text = field(repr=False, eq=False, factory=Text)
     certificate_files: tuple[Path, ...] = ()
+    index_name: str = "index.sqlite"
 
     @property
     def provider(self) -> ProviderSettings:
@@ -260,4 +262,4 @@ class Config:
     @property
     def index_path(self) -> Path:
         """The index's file."""
-        return self.node_directory / "index.sqlite"
+        return self.node_directory / self.index_name

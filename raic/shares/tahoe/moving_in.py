@@ -24,7 +24,7 @@ from raic.shares.slot_writer import HEADER_LEASES, INLINE_BYTES
 from raic.shares.tahoe.checked import CheckedObjects, Digesting
 from raic.shares.tahoe.containers import Kind, NotAContainer, merged
 from raic.shares.tahoe.folder import FoundSet, LeftAlone
-from raic.shares.tahoe.source import PIECE_BYTES, Source, open_source
+from raic.shares.tahoe.source import PIECE_BYTES, IShareSource, open_source
 from raic.values import (
     HEAD_BYTES,
     LEASE_SECONDS,
@@ -96,7 +96,7 @@ class MovingIn:
             call may simply be repeated.
         """
         with ExitStack() as stack:
-            sources = []
+            sources: list[IShareSource] = []
             moved = MovedSet()
             for file in found.files:
                 try:
@@ -106,18 +106,28 @@ class MovingIn:
                     continue
                 stack.callback(source.close)
                 sources.append(source)
-            immutable = [one for one in sources if one.container.kind is Kind.IMMUTABLE]
-            mutable = [one for one in sources if one.container.kind is Kind.MUTABLE]
-            if immutable:
-                moved = await self._move_bucket(found.storage_index, immutable, moved)
-            if mutable:
-                moved = await self._move_slot(found.storage_index, mutable, moved)
-            return moved
+            return await self.take(found.storage_index, sources, moved)
+
+    async def take(
+        self, storage_index: bytes, sources: Sequence[IShareSource], moved: MovedSet
+    ) -> MovedSet:
+        """As :meth:`move`, of shares that are open.
+
+        :param moved: what became of others of the storage index.
+        :return: that and these.
+        """
+        immutable = [one for one in sources if one.container.kind is Kind.IMMUTABLE]
+        mutable = [one for one in sources if one.container.kind is Kind.MUTABLE]
+        if immutable:
+            moved = await self._move_bucket(storage_index, immutable, moved)
+        if mutable:
+            moved = await self._move_slot(storage_index, mutable, moved)
+        return moved
 
     # Immutable shares
 
     async def _move_bucket(
-        self, storage_index: bytes, sources: Sequence[Source], moved: MovedSet
+        self, storage_index: bytes, sources: Sequence[IShareSource], moved: MovedSet
     ) -> MovedSet:
         bucket = await self._index.get_bucket(storage_index)
         for source in sources:
@@ -141,7 +151,7 @@ class MovingIn:
         return moved
 
     async def _copy_share(
-        self, storage_index: bytes, source: Source, leases: Sequence[Lease]
+        self, storage_index: bytes, source: IShareSource, leases: Sequence[Lease]
     ) -> StoredShare:
         length = source.container.length
         header = share_header(
@@ -166,11 +176,11 @@ class MovingIn:
     # Slots
 
     async def _move_slot(
-        self, storage_index: bytes, sources: Sequence[Source], moved: MovedSet
+        self, storage_index: bytes, sources: Sequence[IShareSource], moved: MovedSet
     ) -> MovedSet:
         first = sources[0].container
-        same: list[Source] = []
-        others: list[Source] = []
+        same: list[IShareSource] = []
+        others: list[IShareSource] = []
         for source in sources:
             container = source.container
             is_same = (container.write_enabler, container.nodeid) == (
@@ -201,7 +211,7 @@ class MovingIn:
         return moved
 
     async def _copy_slot(
-        self, storage_index: bytes, sources: Sequence[Source], leases: Sequence[Lease]
+        self, storage_index: bytes, sources: Sequence[IShareSource], leases: Sequence[Lease]
     ) -> SlotVersion:
         objects = CheckedObjects(self._provider, self._index)
         number = self._index.next_version()
@@ -245,7 +255,7 @@ class MovingIn:
     # What is there already
 
     async def _compare_with_slot(
-        self, source: Source, version: SlotVersion, moved: MovedSet
+        self, source: IShareSource, version: SlotVersion, moved: MovedSet
     ) -> MovedSet:
         share = version.shares.get(source.shnum)
         if share is None:
@@ -254,7 +264,9 @@ class MovingIn:
         reader = SlotShareReader(self._objects, self._pins, version, share)
         return await self._compare(source, reader, moved)
 
-    async def _compare(self, source: Source, reader: IShareReader, moved: MovedSet) -> MovedSet:
+    async def _compare(
+        self, source: IShareSource, reader: IShareReader, moved: MovedSet
+    ) -> MovedSet:
         try:
             if reader.length != source.container.length or (
                 self._surely and not await _are_equal(source, reader)
@@ -275,7 +287,7 @@ class MovingIn:
             for one in leases
         )
 
-    def _leases(self, sources: Sequence[Source]) -> tuple[Lease, ...]:
+    def _leases(self, sources: Sequence[IShareSource]) -> tuple[Lease, ...]:
         """Their leases; one that nobody can renew for what has none."""
         leases = merged(lease for source in sources for lease in source.container.leases)
         return leases or (Lease(NOBODY, NOBODY, int(self._clock.seconds()) + LEASE_SECONDS),)
@@ -285,18 +297,18 @@ def _leaving(moved: MovedSet, left: LeftAlone) -> MovedSet:
     return evolve(moved, left=(*moved.left, left))
 
 
-def _settling(moved: MovedSet, *sources: Source) -> MovedSet:
+def _settling(moved: MovedSet, *sources: IShareSource) -> MovedSet:
     return evolve(moved, settled=(*moved.settled, *(source.path for source in sources)))
 
 
-async def _are_equal(source: Source, reader: IShareReader) -> bool:
+async def _are_equal(source: IShareSource, reader: IShareReader) -> bool:
     digesting = Digesting()
     await reader.stream(0, reader.length, digesting)
     return await source.digest() == digesting.digest()
 
 
 async def _in_chunks(
-    storage_index: bytes, number: Version, source: Source, objects: CheckedObjects
+    storage_index: bytes, number: Version, source: IShareSource, objects: CheckedObjects
 ) -> SlotShare:
     chunks = []
     head = b""
@@ -310,7 +322,7 @@ async def _in_chunks(
     return SlotShare(source.shnum, source.container.length, head, tuple(chunks))
 
 
-async def _inline(sources: Sequence[Source]) -> tuple[list[SlotShare], bytes]:
+async def _inline(sources: Sequence[IShareSource]) -> tuple[list[SlotShare], bytes]:
     shares, area = [], b""
     for source in sources:
         data = await source.next_piece()

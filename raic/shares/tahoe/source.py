@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Protocol
 
 from raic.interfaces import IWorkers
 from raic.shares.tahoe.checked import Digesting
@@ -12,6 +13,31 @@ from raic.shares.tahoe.folder import FoundFile
 
 PIECE_BYTES = 1024 * 1024
 """How much of a share is in memory at once."""
+
+
+class IShareSource(Protocol):
+    """A share that is to be copied, read from its beginning to its end.
+
+    :ivar path: what it is called in reports.
+    :ivar modified: about when it was stored.
+    """
+
+    path: Path
+    shnum: int
+    container: Container
+    modified: int
+
+    async def next_piece(self) -> bytes:
+        """The next bytes, ``PIECE_BYTES`` of them but at the end; none at its end.
+
+        :raises NotAContainer: they cannot be had.
+        """
+
+    async def digest(self) -> bytes:
+        """Of the whole share."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 class Source:
