@@ -198,6 +198,8 @@ def _set(node: _Node, name: str, store: str) -> None:
             [f"[provider:{name}] says credentials = ambient: remove that line to keep others"]
         )
     target = node.sources.file if store == "file" else node.sources.keychain
+    if store == "keychain":
+        node.sources.keychain.must_be_usable()  # before anything is typed
     secrets = {}
     for field in wanted.fields:
         secret = _ask(

@@ -163,6 +163,9 @@ class Commands(SynchronousTestCase):
             self.assertEqual(result.exit_code, 1)
             self.assertIn(problem, result.stderr)
             self.assertIn("--store file", result.stderr)
+            # Nobody types secrets for a keychain of which it shows that it is of no use.
+            asked = isinstance(backend, keyrings.LockedKeyring | keyrings.ForgetfulKeyring)
+            self.assertEqual("access_key_id" in result.output, asked, backend)
 
     def test_there_is_nothing_to_set_for_some(self) -> None:
         for name, problem in (
@@ -408,7 +411,9 @@ class Processes(SynchronousTestCase):
 
     def test_without_a_terminal_nothing_is_asked(self) -> None:
         make_node(Path("raic-node"))
-        code, said = without_terminal("set", "aws", environment=clean_environment())
+        code, said = without_terminal(
+            "set", "aws", "--store", "file", environment=clean_environment()
+        )
         self.assertEqual(code, 2, said)
         self.assertIn("secrets are asked for on a terminal, and there is none", said)
         self.assertNotIn("Warning", said)

@@ -79,7 +79,7 @@ class KeychainSource:
 
     def read(self, wanted: Wanted) -> Mapping[str, Secret]:
         """See :class:`~raic.config.credentials.sources.Source`."""
-        backend = self._ask(self._select, "be found")
+        backend = self._find()
         if isinstance(backend, fail.Keyring):
             return {}
         _refuse_unsafe(backend)
@@ -111,15 +111,22 @@ class KeychainSource:
 
         :raises CredentialsUnusable: not all could be deleted.
         """
-        backend = self._ask(self._select, "be found")
+        backend = self._find()
         if isinstance(backend, fail.Keyring | null.Keyring):
             return False
         _refuse_unsafe(backend)
         users = [f"{wanted.provider}.{field.name}" for field in wanted.fields]
         return any([self._forget(backend, user) for user in users])
 
+    def must_be_usable(self) -> None:
+        """Do nothing if secrets can be kept here, as far as that shows without trying.
+
+        :raises CredentialsUnusable: they cannot.
+        """
+        self._usable()
+
     def _usable(self) -> KeyringBackend:
-        backend = self._ask(self._select, "be found")
+        backend = self._find()
         if isinstance(backend, fail.Keyring):
             raise CredentialsUnusable("no keychain can be reached from here", _NONE)
         _refuse_unsafe(backend)
@@ -149,6 +156,17 @@ class KeychainSource:
             )
         return True
 
+    def _find(self) -> KeyringBackend:
+        def select() -> KeyringBackend:
+            try:
+                return self._select()
+            except ImportError as error:  # no secret is in that
+                raise CredentialsUnusable(
+                    f"the keychain cannot be found: {error}", _CHOOSE
+                ) from None
+
+        return self._ask(select, "be found")
+
     def _ask(self, function: Callable[[], T], what: str) -> T:
         try:
             return _bounded(function, self._seconds)
@@ -161,6 +179,8 @@ class KeychainSource:
             raise CredentialsUnusable("no keychain can be reached from here", _NONE) from None
         except InitError as error:
             raise CredentialsUnusable(f"the keychain cannot be opened: {error}", _LOCKED) from None
+        except CredentialsUnusable:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever the keyring's own libraries raise
             # Their texts are not known to be free of what was to be written.
             problem = f"the keychain cannot {what}: {type(error).__name__}"
