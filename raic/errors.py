@@ -43,6 +43,7 @@ The tree::
     |-- ConfigurationError            raic.cfg or a command line has mistakes, all of them listed
     |-- CredentialsUnusable           a place where secrets are kept cannot be used
     |-- IdentityError                 a file under private/ is missing or unusable
+    |-- ListenerUnusable              Tor does not let the node listen
     `-- NodeDirectoryLocked           another process runs this node directory
 
 ``*`` marks the classes whose ``temporary`` is true: the same call may succeed later.  Each class
@@ -348,6 +349,18 @@ class IdentityError(RaicError):
     """A file under ``private/`` is missing or unusable."""
 
     remedy = "restore private/ from its backup"
+
+
+class ListenerUnusable(RaicError):
+    """What is to let clients in does not do so.
+
+    :param problem: what is wrong.
+    :param remedy: what to do about it.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 class NodeDirectoryLocked(RaicError):

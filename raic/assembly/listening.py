@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import astuple
 from foolscap.api import Tub
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 import raic
@@ -23,11 +23,10 @@ from raic.server.http.connections import Limits
 from raic.server.http.site import StorageSite, make_site
 from raic.server.listening import (
     I2pDestination,
-    OnionService,
-    describe_port,
     make_endpoint,
     resolve_location,
 )
+from raic.server.onion import OnionService
 from raic.server.operations import OperationMeter
 from raic.server.port import SharedPort
 
@@ -124,14 +123,15 @@ class Listener:
         return TLSMemoryBIOFactory(tls, False, self._site, self._reactor)
 
     def _open(self, description: str, https: IProtocolFactory | None) -> SharedPort:
-        endpoint = make_endpoint(self._reactor, self._describe(description))
+        endpoint = self._endpoint(description)
         port = SharedPort(endpoint, https, self._reactor)
         self.tub.listenOn(port)
         return port
 
-    def _describe(self, description: str) -> str:
+    def _endpoint(self, description: str) -> IStreamServerEndpoint:
         onion, i2p = self._config.onion, self._config.i2p
-        return describe_port(
+        return make_endpoint(
+            self._reactor,
             description,
             None if onion is None else OnionService(*astuple(onion)),
             None if i2p is None else I2pDestination(*astuple(i2p)),

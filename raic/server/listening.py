@@ -16,25 +16,10 @@ from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from raic.errors import ConfigurationError
+from raic.server.onion import OnionEndpoint, OnionService
 
 _SIOCGIFADDR = 0x8915
 _NEEDS = {"tor": "txtorcon", "i2p": "txi2p"}
-
-
-@frozen
-class OnionService:
-    """``[tor]``: a hidden service at which a running Tor daemon lets clients in.
-
-    :ivar control_port: the daemon's control port, as an endpoint description.
-    :ivar local_port: where the daemon connects to, on this machine.
-    :ivar external_port: which port clients see.
-    :ivar key_file: the service's private key, as ``tahoe create-node`` writes it.
-    """
-
-    control_port: str
-    local_port: int
-    external_port: int
-    key_file: Path
 
 
 @frozen
@@ -54,7 +39,7 @@ class I2pDestination:
 def describe_port(
     description: str, onion: OnionService | None = None, i2p: I2pDestination | None = None
 ) -> str:
-    """The Twisted endpoint description of one item of ``tub.port``.
+    """The Twisted endpoint description of one item of ``tub.port``; of ``listen:tor`` some words.
 
     A bare number means TCP; ``listen:tor`` and ``listen:i2p`` mean what their sections say.
 
@@ -70,11 +55,7 @@ def describe_port(
 def _describe_onion(onion: OnionService | None) -> str:
     _check_section("tor", onion, "onion.local_port, onion.external_port, onion.private_key_file")
     assert onion is not None
-    return (
-        f"onion:{onion.external_port}:localPort={onion.local_port}"
-        f":controlPort={_quote(onion.control_port)}"
-        f":privateKeyFile={_quote(str(onion.key_file))}"
-    )
+    return f"hidden service of the Tor daemon at {onion.control_port}"
 
 
 def _describe_i2p(i2p: I2pDestination | None) -> str:
@@ -98,11 +79,21 @@ def _check_section(kind: str, section: object, keys: str) -> None:
         raise ConfigurationError(problems)
 
 
-def make_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
-    """The endpoint that :func:`describe_port` described.
+def make_endpoint(
+    reactor: Any,
+    item: str,
+    onion: OnionService | None = None,
+    i2p: I2pDestination | None = None,
+) -> IStreamServerEndpoint:
+    """The endpoint that one item of ``tub.port`` means.
 
-    :raises ConfigurationError: Twisted does not understand it.
+    :raises ConfigurationError: the section or the library that it needs is missing, or Twisted
+        does not understand it.
     """
+    description = describe_port(item, onion, i2p)
+    if item == "listen:tor":
+        assert onion is not None
+        return OnionEndpoint(reactor, onion)
     try:
         endpoint: IStreamServerEndpoint = serverFromString(  # type: ignore[no-untyped-call]  # as above
             reactor, description

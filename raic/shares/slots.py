@@ -171,20 +171,16 @@ class Slots:
         self, version: SlotVersion, shares: Collection[SlotShare], vectors: Sequence[ReadVector]
     ) -> dict[int, tuple[bytes, ...]]:
         check_read_size((share.length for share in shares), vectors, self._max_read)
-        return {
-            share.shnum: tuple(
-                [
-                    await self._objects.read(
-                        version,
-                        share,
-                        vector.offset,
-                        available(share.length, vector.offset, vector.size),
-                    )
-                    for vector in vectors
-                ]
-            )
-            for share in shares
-        }
+        return {share.shnum: await self._read_share(version, share, vectors) for share in shares}
+
+    async def _read_share(
+        self, version: SlotVersion, share: SlotShare, vectors: Sequence[ReadVector]
+    ) -> tuple[bytes, ...]:
+        texts = []
+        for vector in vectors:
+            size = available(share.length, vector.offset, vector.size)
+            texts.append(await self._objects.read(version, share, vector.offset, size))
+        return tuple(texts)
 
     async def _tests_hold(
         self, version: SlotVersion | None, vectors: Mapping[int, TestWriteVectors]

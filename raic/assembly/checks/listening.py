@@ -19,10 +19,10 @@ from raic.config.loading import CONFIG_NAME
 from raic.errors import ConfigurationError
 from raic.server.listening import (
     I2pDestination,
-    OnionService,
     describe_port,
     resolve_location,
 )
+from raic.server.onion import OnionService
 
 _TCP = re.compile(r"(?P<kind>tcp6?):(?:port=)?(?P<port>\d+)")
 _INTERFACE = re.compile(r":interface=(?P<address>(?:\\.|[^:\\])+)")
