@@ -17,6 +17,7 @@ WITHOUT_REMEDY: dict[type[RaicError], str] = {
     errors.OperationRefused: _SAID,
     errors.ConfigurationError: _SAID,
     errors.CredentialsUnusable: _SAID,
+    errors.ListenerUnusable: _SAID,
     node_link.NodeNotRunning: "start the node: raic run NODEDIR.",
     node_link.CommandFailed: _SAID,
 }
