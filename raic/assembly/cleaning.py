@@ -53,7 +53,8 @@ class Cleaning:
         self._expiry = expiry
         self._expirer = self._make_expirer()
         self._ended: list[Deferred[None]] = []  # of earlier policies
-        self._checker = AdvisoryChecker(provider, index, pins, clock)
+        inspect = None if upkeep is None else upkeep.maintenance.inspect
+        self._checker = AdvisoryChecker(provider, index, pins, clock, inspect)
         self._under_way: list[Deferred[None]] | None = None
         self._stopped = False
 

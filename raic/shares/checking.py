@@ -28,6 +28,11 @@ take the links or the disk from them."""
 INTERVAL_SECONDS = 60.0
 """How often it is looked whether there are advisories, and how long it waits after a failure."""
 
+REPAIRED = "it can be read, and is being repaired"
+
+Inspect = Callable[[str], Deferred[tuple[str, ...]]]
+"""Fires with what is wrong with an object, by its key."""
+
 Pause = Callable[[int], Deferred[None]]
 """Fires when more may be read, after as many bytes."""
 
@@ -141,14 +146,24 @@ def object_length(key: str) -> int:
 
 
 class AdvisoryChecker:
-    """Reads each share that a client said is corrupt, in the background."""
+    """Reads each share that a client said is corrupt, in the background.
+
+    :param inspect: looks deeper into an object that can be read, where there is more of it than a
+        read needs; fires with what is wrong.
+    """
 
     _log = Logger()
 
     def __init__(
-        self, provider: IStorageProvider, index: IIndex, pins: Pins, clock: IReactorTime
+        self,
+        provider: IStorageProvider,
+        index: IIndex,
+        pins: Pins,
+        clock: IReactorTime,
+        inspect: Inspect | None = None,
     ) -> None:
         self._checker = ShareChecker(provider, pins)
+        self._inspect = inspect
         self._index = index
         self._clock = clock
         self._next: IDelayedCall | None = None
@@ -199,11 +214,21 @@ class AdvisoryChecker:
         if objects is None:
             return GONE
         damage = await self._checker.find_damage(objects, self._pause)
+        damage = damage or await self._look_deeper(objects)
         if not damage:
             return VERIFIED
         # A newer version, or an expiry, may have taken the place of what was read.
         again = await stored_under(self._index, advisory.storage_index)
         return damage if again == stored else await self._verdict(advisory)
+
+    async def _look_deeper(self, objects: Mapping[str, int]) -> str:
+        if self._inspect is None:
+            return ""
+        problems: list[str] = []
+        for key, size in objects.items():
+            problems.extend(await self._inspect(key))
+            await self._pause(size)
+        return "" if not problems else f"{REPAIRED}: {'; '.join(problems)}"
 
     def _pause(self, size: int) -> Deferred[None]:
         return deferLater(self._clock, size / RATE)

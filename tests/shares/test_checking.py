@@ -68,6 +68,21 @@ class CheckingTests(RebuildTestCase):
             self.assertIn(part, self.verdicts()[0])
             self.assertIn(key, self.verdicts()[0])
 
+    def test_more_is_looked_at_where_there_is_more_than_a_read_needs(self) -> None:
+        self.store(noise(2 * PIECE_BYTES))
+        key, asked = self.key("shares/"), []
+
+        def inspect(object_key: str) -> Deferred[tuple[str, ...]]:
+            asked.append(object_key)
+            return succeed(("ovh has altered fragment 1",) if len(asked) == 1 else ())
+
+        self.checker = AdvisoryChecker(self.memory, self.index, self.pins, self.clock, inspect)
+        for verdict in ("being repaired: ovh has altered fragment 1", VERIFIED):
+            self.advise()
+            self.check()
+            self.assertIn(verdict, self.verdicts()[0])
+        self.assertEqual(asked, [key, key])
+
     def test_an_object_that_is_missing_is_told(self) -> None:
         self.store(b"a share")
         self.successResultOf(self.memory.delete_objects([self.key("shares/")]))

@@ -29,6 +29,7 @@ from raic.backends.array.provider import ArrayProvider
 from raic.backends.array.upkeep.asking import Asking
 from raic.backends.array.upkeep.estimates import Estimator
 from raic.backends.array.upkeep.handling import Handler
+from raic.backends.array.upkeep.inspecting import Inspection
 from raic.backends.array.upkeep.jobs import Job, is_cancelled
 from raic.backends.array.upkeep.moving import (
     NOTE,
@@ -105,6 +106,15 @@ class ArrayMaintenance:
             self._begin(move.operation, lambda job: self._move(job, move, True), move.began)
         self._repairer.start()
         self._asking.start()
+
+    @async_to_deferred
+    async def inspect(self, object_key: str) -> tuple[str, ...]:
+        """Read every fragment of an object; what is not right is repaired.
+
+        :return: fires with what is wrong, by fragment; fails with an ``IndexFailure``, or a
+            ``ProviderError`` when the object cannot be found.
+        """
+        return await Inspection(self._handler, object_key).run()
 
     def limit_rate(self, rate: int | None) -> None:
         """Read and write no more than so many bytes a second from now on; None for no limit."""

@@ -47,6 +47,27 @@ class ScrubbingTests(MovingCase):
             last.detail, "ended: 24 fragments of 6 objects are well, 0 missing, 0 altered"
         )
 
+    def inspect(self, object_key: str) -> tuple[str, ...]:
+        inspecting = self.maintenance.inspect(object_key)
+        self.rig.pump()
+        return self.successResultOf(inspecting)
+
+    def test_one_object_is_inspected_as_a_whole(self) -> None:
+        first = min(self.rig.data)
+        self.assertEqual(self.inspect(first), ())
+        self.assertEqual(list(self.rig.ledger.verified), [first])
+        altered, gone = self.text("ovh", 0), self.text("b2", 0)
+        self.rig.alter("ovh", altered)
+        self.rig.forget("b2", gone)
+        self.rig.alter("ovh", self.text("ovh", 1))
+        self.rig.lose("aws")
+        problems = self.inspect(first)
+        self.assertEqual(len(problems), 2)
+        self.assertIn("ovh has altered fragment 1", problems[0])
+        self.assertIn("b2 does not have fragment 2", problems[1])
+        self.assertEqual(sorted(self.rig.ledger.repairs), sorted([altered, gone]))
+        self.assertEqual(self.inspect(first), ())
+
     def test_what_is_not_listed_is_noted(self) -> None:
         gone = [self.text("aws", 1), self.text("b2", 5)]
         self.rig.forget("aws", gone[0])
