@@ -13,27 +13,37 @@ from raic.cli.telling import moment
 from raic.shares.checking import object_length
 from raic.shares.index import lookups
 from raic.shares.index.rows import Execute
+from raic.shares.index.verified import get_verified
 from raic.shares.keys import encode_index
 from raic.values import Lease, SlotVersion, StoredShare
 
 
 @frozen
 class Described:
-    """All that the index knows of a storage index."""
+    """All that the index knows of a storage index.
+
+    :ivar verified: when all fragments of an object were last found to be right, by its key, in
+        seconds; of what lies in an array, and was looked at.
+    """
 
     storage_index: bytes
     bucket: Mapping[int, StoredShare]
     slot: SlotVersion | None
     leases: Sequence[Lease]
+    verified: Mapping[str, int]
 
 
 def describe(execute: Execute, storage_index: bytes) -> Described:
     """Ask the index."""
+    bucket = lookups.bucket(execute, storage_index)
+    slot = lookups.slot(execute, storage_index)
+    keys = {share.key for share in bucket.values()} | (slot.keys() if slot is not None else set())
     return Described(
         storage_index,
-        lookups.bucket(execute, storage_index),
-        lookups.slot(execute, storage_index),
+        bucket,
+        slot,
         lookups.leases(execute, storage_index),
+        get_verified(execute, sorted(keys)),
     )
 
 
@@ -62,6 +72,7 @@ def shown_values(found: Described) -> dict[str, Any]:
         "mutable": [] if found.slot is None else _slot_values(found.slot),
         "version": None if found.slot is None else str_version(found.slot),
         "objects": {} if found.slot is None else _objects(sorted(found.slot.keys())),
+        "verified": dict(found.verified),
         "leases": [{"expires": lease.expires} for lease in found.leases],
     }
 
@@ -77,6 +88,12 @@ def _slot_values(slot: SlotVersion) -> list[dict[str, Any]]:
 
 def _objects(keys: Sequence[str]) -> dict[str, int]:
     return {key: object_length(key) for key in keys}
+
+
+def _print_objects(objects: Mapping[str, int], verified: Mapping[str, int]) -> None:
+    for key, size in objects.items():
+        when = f", verified {moment(verified[key])}" if key in verified else ""
+        click.echo(f"  {key}  {in_words(size)}{when}")
 
 
 def print_listed(values: Sequence[Mapping[str, Any]], following: str | None) -> None:
@@ -105,13 +122,11 @@ def print_shown(values: Mapping[str, Any]) -> None:
         return
     for share in values["immutable"]:
         click.echo(f"immutable share {share['share']}, {in_words(share['bytes'])}")
-        for key, size in share["objects"].items():
-            click.echo(f"  {key}  {in_words(size)}")
+        _print_objects(share["objects"], values["verified"])
     if values["mutable"]:
         click.echo(f"slot, version {values['version']}")
         for share in values["mutable"]:
             click.echo(f"  mutable share {share['share']}, {in_words(share['bytes'])}")
-        for key, size in values["objects"].items():
-            click.echo(f"  {key}  {in_words(size)}")
+        _print_objects(values["objects"], values["verified"])
     for lease in values["leases"]:
         click.echo(f"lease until {moment(lease['expires'])}")

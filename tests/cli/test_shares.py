@@ -151,6 +151,18 @@ class Stopped(WithIndex):
         self.assertIn("mutable share 1, 50 B", output)
         self.assertEqual(len(self.told("shares", "show", B)["objects"]), 2)
 
+    def test_it_shows_when_a_deep_scrub_has_verified_each_object(self) -> None:
+        self.fill()
+        self.assertNotIn("verified", self.one("shares", "show", A))
+        keys = [*self.told("shares", "show", B)["objects"]]
+        keys += self.told("shares", "show", A)["immutable"][1]["objects"]
+        index = self.opened()
+        self.successResultOf(index.ledger.note_verified(keys, 1_900_000_000))
+        self.successResultOf(index.close())
+        self.assertEqual(self.one("shares", "show", A).count("verified 2030-03-17 17:46:40"), 1)
+        self.assertEqual(self.one("shares", "show", B).count("verified 2030-03-17 17:46:40"), 2)
+        self.assertEqual(len(self.told("shares", "show", B)["verified"]), 2)
+
     def test_leases_are_shown(self) -> None:
         self.fill()
         self.assertEqual(self.one("leases", "show", A).count(": over"), 2)
