@@ -31,6 +31,7 @@ class ArrayRestore:
         array, members = self._stack.array, self._stack.members
         self._census = await take_census(members)
         await array.place(placement_found(array.name, members, self._census.held))
+        await array.codes.learn(self._census.codes, self._stack.ledger)
         self._stack.ledger.tell(self._found())
 
     def tell(self, path: Path) -> None:
@@ -55,7 +56,8 @@ class ArrayRestore:
 
     async def record(self, ledger: IFragmentLedger) -> None:
         """Have the index know it."""
-        await self._stack.ledger.attach(ledger)
+        await self._stack.ledger.attach(ledger, is_anew=True)
+        await self._stack.array.codes.load(ledger)  # a copy of the index may know of more
         not_before = int(self._reactor.seconds()) + GARBAGE_SECONDS
         await record_attempts(ledger, self._census.attempts, not_before)
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from raic.deferreds import async_to_deferred
 from raic.interfaces import IFragmentLedger
 from raic.values import ArrayEvent, ArrayTotals, FragmentState, Garbage, Placed
 
@@ -23,6 +24,7 @@ class LateLedger:
         self._ledger: IFragmentLedger | None = None
         self._attempts: Mapping[str, Mapping[int, str]] = {}
         self._rows: tuple[Placed, ...] = ()
+        self._notes: dict[str, str] = {}
 
     @property
     def attached(self) -> IFragmentLedger:
@@ -38,13 +40,25 @@ class LateLedger:
         """Say which attempts count, by object and number, for as long as there is no index."""
         self._attempts = attempts
 
-    def attach(self, ledger: IFragmentLedger) -> Deferred[None]:
+    @async_to_deferred
+    async def attach(self, ledger: IFragmentLedger, *, is_anew: bool = False) -> None:
         """Pass everything on from now on.
 
-        :return: fires when the ledger knows which placement the array has begun with.
+        :param is_anew: whether the ledger is of an index that is being made anew: what the array
+            has begun with counts more than what it says.
+        :return: fires when the ledger knows what the array has begun with, if it has.  Fails with
+            RuntimeError when it says where fragments are, and is not made anew: it ought to have
+            been attached before.
         """
         self._ledger = ledger
-        return ledger.set_placement(self._rows) if self._rows else succeed(None)
+        if not self._rows:
+            return
+        if not is_anew and await ledger.get_placement():
+            raise RuntimeError("the array was started before its index was open")
+        await ledger.set_placement(self._rows)
+        noted = await ledger.get_notes()
+        for name in self._notes.keys() - noted.keys():
+            await ledger.set_note(name, self._notes[name])
 
     def lookup(self, object_key: str) -> Deferred[FragmentState]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
@@ -110,11 +124,14 @@ class LateLedger:
 
     def get_notes(self) -> Deferred[Mapping[str, str]]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
-        return self.attached.get_notes()
+        return succeed(self._notes) if self._ledger is None else self._ledger.get_notes()
 
     def set_note(self, name: str, text: str) -> Deferred[None]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
-        return self.attached.set_note(name, text)
+        if self._ledger is None:
+            self._notes[name] = text
+            return succeed(None)
+        return self._ledger.set_note(name, text)
 
     def add_event(self, event: ArrayEvent) -> Deferred[None]:
         """See :class:`raic.interfaces.IFragmentLedger`."""

@@ -307,12 +307,15 @@ class StorageNode:
         """Start the provider and claim the prefix, or leave that to the background."""
         awaited = AwaitedProvider(stack.provider)
         self._undo.append(awaited.stop)
-        must_wait = self._take_over is not None or not self._config.index_path.exists()
+        is_new = not self._config.index_path.exists()
+        index = None if is_new else await self._open_index(stack)
+        must_wait = self._take_over is not None or is_new
         if must_wait:
             await awaited.start()
             if stack.array is not None:
                 await stack.array.array.wait_for_members(_MEMBERS_SECONDS)
-        index = await self._open_index(stack)
+        if index is None:
+            index = await self._open_index(stack)
         ownership = make_ownership(
             self._config, self._identity, stack, index, self._reactor, self._note_ownership
         )

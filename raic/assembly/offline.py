@@ -6,11 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
 
 from raic.assembly.copynote import raise_if_switching
 from raic.assembly.members import Reactor
 from raic.assembly.owning import make_ownership, own_prefix
-from raic.assembly.stack import PROVIDER_THREADS, make_stack, open_or_create_index
+from raic.assembly.stack import (
+    PROVIDER_THREADS,
+    ProviderStack,
+    make_stack,
+    open_or_create_index,
+)
 from raic.assembly.taking_over import TakeOverNote
 from raic.backends.layers.owned import OwnedLayer
 from raic.config.identity import Identity
@@ -45,9 +51,13 @@ async def offline_node(
     stack = make_stack(config, identity, workers, reactor)
     index: IIndex | None = None
     try:
+        # An array asks an index that is there where its fragments are; a new one is made only of
+        # an empty provider.
+        if config.index_path.exists():
+            index = await _open(config, identity, stack, reactor)
         await stack.provider.start()
-        # Every call fails after a commit that failed, and so does what is done here.
-        index = await open_or_create_index(config, identity, stack, reactor, lambda _: None)
+        if index is None:
+            index = await _open(config, identity, stack, reactor)
         clean = index.was_clean()
         provider: IStorageProvider = stack.provider
         ownership = None
@@ -69,3 +79,12 @@ async def offline_node(
         if index is not None:
             await index.close()
         await workers.stop()
+
+
+def _open(
+    config: Config, identity: Identity, stack: ProviderStack, reactor: Reactor
+) -> Deferred[IIndex]:
+    # Every call fails after a commit that failed, and so does what is done with it.
+    return Deferred.fromCoroutine(
+        open_or_create_index(config, identity, stack, reactor, lambda _: None)
+    )

@@ -51,9 +51,10 @@ async def with_shares(
     workers = ThreadWorkers(reactor, PROVIDER_THREADS, "raic-provider")
     stack = make_stack(config, identity, workers, reactor)
     try:
-        await stack.provider.start()
+        # Before the provider starts: an array asks the index where its fragments are.
         index = await open_or_create_index(config, identity, stack, reactor, lambda _: None)
         try:
+            await stack.provider.start()
             keeper = ShareKeeper(stack.provider, index, Pins(), reactor, config.storage)
             return await act(keeper)
         finally:

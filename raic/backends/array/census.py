@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from attrs import Factory, define
 from twisted.internet.defer import gatherResults
 
+from raic.backends.array.code import Code
 from raic.backends.array.members import Member
 from raic.deferreds import async_to_deferred
 from raic.errors import ProviderError
@@ -25,11 +26,13 @@ class Census:
     :ivar attempts: the fragments that were made anew.  They are preferred to those of the first
         attempt: whoever made them had a reason.  A fragment whose making was not committed any
         more is as good: it became visible as a whole.
+    :ivar codes: with which there are fragments.
     :ivar held: by the name of each member that could be listed, how many fragments of each number
         it has.
     """
 
     attempts: dict[str, dict[int, FragmentKey]] = Factory(dict)
+    codes: set[Code] = Factory(set)
     held: dict[str, Counter[int]] = Factory(dict)
 
 
@@ -64,14 +67,17 @@ async def _count(member: Member, census: Census) -> list[FragmentKey]:
     """Count what a member has; its fragments of later attempts."""
     held: Counter[int] = Counter()
     later: list[FragmentKey] = []
+    shapes: set[tuple[int, int]] = set()
     try:
         async for key in _fragments(member.provider):
             held[key.number] += 1
+            shapes.add((key.needed, key.block_size))
             if key.attempt != FIRST_ATTEMPT:
                 later.append(key)
     except ProviderError:
         return []
     census.held[member.name] = held
+    census.codes |= {Code(*shape) for shape in shapes}
     return later
 
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from raic.backends.array.code import Code
+from raic.backends.array.codes import Codes
 from raic.backends.array.members import Member, Placement
 from raic.backends.array.unreadable import unreadable
 from raic.errors import ObjectNotFound, ProviderError, StorageUnusable
@@ -42,7 +43,7 @@ class Lengths:
     """The shapes of objects: told by their keys, remembered, or found by listing.
 
     :param name: the array's.
-    :param code: what objects are written with.
+    :param codes: what objects are, and were, written with.
     :param placement: the current one.
     :param length_of: an object's length, if its key tells it.
     :param capacity: of how many other objects the shape is remembered.
@@ -51,13 +52,13 @@ class Lengths:
     def __init__(
         self,
         name: str,
-        code: Code,
+        codes: Codes,
         placement: Callable[[], Placement],
         length_of: Callable[[str], int | None] = unknown_length,
         capacity: int = _REMEMBERED,
     ) -> None:
         self._name = name
-        self._code = code
+        self._codes = codes
         self._placement = placement
         self._length_of = length_of
         self._capacity = capacity
@@ -74,11 +75,15 @@ class Lengths:
             self._found.move_to_end(object_key)
             return found
         told = self._length_of(object_key)
-        return None if told is None else Shape(self._code, told)
+        return None if told is None else Shape(self._codes.current, told)
+
+    def is_sure(self, object_key: str) -> bool:
+        """Whether what :meth:`known` says is so; else the object may have another code."""
+        return self._codes.is_sure or object_key in self._found
 
     def note(self, object_key: str, shape: Shape) -> None:
         """Remember a shape, unless the key tells it."""
-        if shape == self.known(object_key):
+        if shape == self.known(object_key) and self.is_sure(object_key):
             return
         self._found[object_key] = shape
         while len(self._found) > self._capacity:
@@ -97,7 +102,9 @@ class Lengths:
             ``ObjectNotFound`` when there is none of any, ``ObjectCorrupt`` when there are too
             few, and a temporary error when those who did not answer might have more.
         """
-        search = _Search(self._name, operation, object_key, self._placement(), self._code.needed)
+        search = _Search(
+            self._name, operation, object_key, self._placement(), self._codes.current.needed
+        )
         return search.start().addCallback(self._remember, object_key)
 
     def _remember(self, shape: Shape, object_key: str) -> Shape:

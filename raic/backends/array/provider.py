@@ -14,6 +14,7 @@ from zope.interface import alsoProvides, implementer
 
 from raic.backends.array.clearing import clear_members
 from raic.backends.array.code import Code
+from raic.backends.array.codes import Codes
 from raic.backends.array.deleting import Deletion
 from raic.backends.array.health import HealthBook
 from raic.backends.array.leftovers import Leftovers
@@ -60,7 +61,8 @@ class ArrayProvider:
         ledger says who has which.
     :param happy: how many members must have stored an object before it is acknowledged.
     :param array_key: 32 secret bytes, with which fragments are tagged.
-    :param former_codes: other codes with which objects were written that may still be there.
+    :param former_codes: other codes with which objects were written that may still be there;
+        besides those that the ledger has noted.
     :param length_of: an object's length, if its key tells it; others must be listed to be read.
     :param is_whole: whether a key is that of an object which every member has whole, such as
         claims, which are written without the array, but deleted through it.
@@ -91,8 +93,7 @@ class ArrayProvider:
         _check(members, code, happy)
         self.name = name
         self._members = tuple(members)
-        self._code = code
-        self._codes = (code, *(former for former in former_codes if former != code))
+        self._codes = Codes(code, former_codes)
         self._happy = happy
         self._ledger = ledger
         self._clock = clock
@@ -107,7 +108,7 @@ class ArrayProvider:
         self._starter: Starter | None = None
         self._stragglers = Stragglers(name, ledger, clock, settings)
         self._leftovers = Leftovers(name, ledger, clock, settings.request_seconds)
-        lengths = Lengths(name, code, self.placement, length_of)
+        lengths = Lengths(name, self._codes, self.placement, length_of)
         self._lengths = lengths
         self._reader = FragmentReader(
             name, self.placement, lengths, array_key, ledger, clock, settings
@@ -138,7 +139,12 @@ class ArrayProvider:
     @property
     def code(self) -> Code:
         """With what objects are written."""
-        return self._code
+        return self._codes.current
+
+    @property
+    def codes(self) -> Codes:
+        """With what objects may have been written."""
+        return self._codes
 
     @property
     def happy(self) -> int:
@@ -250,6 +256,7 @@ class ArrayProvider:
 
     @async_to_deferred
     async def _start(self) -> None:
+        await self._codes.load(self._ledger)
         rows = await self._ledger.get_placement()
         if rows:
             self._placement = self._placed(rows)
@@ -257,7 +264,7 @@ class ArrayProvider:
             await self._ledger.set_placement(self._placement.rows())
         self._members = self._placement.members()
         self._starter = Starter(
-            self.name, self._members, self._code.needed, self._clock, self._settings
+            self.name, self._members, self.code.needed, self._clock, self._settings
         )
         await self._starter.start()
         for member in self._members:
@@ -281,7 +288,7 @@ class ArrayProvider:
 
     def buffer_size(self, size: int) -> int:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        return buffer_size(self._code, self._placement, self._settings, size)
+        return buffer_size(self.code, self._placement, self._settings, size)
 
     def open_upload(self, key: str, size: int) -> IObjectUpload:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -332,7 +339,7 @@ class ArrayProvider:
             return fail(self._unusable("list_objects"))
         members = {member.name: member for member in members_of(self._placement)}
         listing = Listing(
-            self.name, members, self._code.needed, self._happy, self._leftovers.is_hidden
+            self.name, members, self.code.needed, self._happy, self._leftovers.is_hidden
         )
         return listing.page(prefix, token, PAGE_OBJECTS)
 
@@ -348,7 +355,7 @@ class ArrayProvider:
         deletion = Deletion(
             self.name,
             self._placement,
-            self._codes,
+            self._codes.all(),
             self._ledger,
             self._length_of,
             self._is_whole,
@@ -368,7 +375,7 @@ class ArrayProvider:
             return fail(self._unusable("get_space"))
         placement = self._placement
         members = list({placement.home(number): None for number in placement.lasting()})
-        return space_of(self.name, members, self._code, self._happy)
+        return space_of(self.name, members, self.code, self._happy)
 
     def clear_interrupted_uploads(self, prefix: str) -> Deferred[int]:
         """See :class:`raic.interfaces.IInterruptedUploads`; of the members that can be asked.

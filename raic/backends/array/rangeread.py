@@ -139,6 +139,8 @@ class RangeRead:
             return
         self._under_way.remove(fetch)
         bit = 1 << fetch.number
+        if fetch.good:
+            self._target.is_assumed = False
         for stripe, block in fetch.good.items():
             self._blocks[stripe][fetch.number] = block
             self._have[stripe] |= bit

@@ -18,7 +18,7 @@ from raic.backends.array.settings import ArraySettings
 from raic.backends.array.streaming import FragmentStream
 from raic.backends.array.target import Target, Tools
 from raic.backends.layers.forwarding import has_succeeded
-from raic.errors import ObjectNotFound
+from raic.errors import ObjectNotFound, ProviderError
 from raic.fragmentkeys import FIRST_ATTEMPT
 from raic.ledger import IFragmentLedger
 from raic.values import FragmentState
@@ -97,20 +97,41 @@ class FragmentReader:
             finding = self._lengths.find(key, operation)
             return finding.addCallback(self._use, key, use)
 
+        is_assumed = not self._lengths.is_sure(key)
+        targets: list[Target] = []
+
+        def noted(target: Target) -> Deferred[T]:
+            targets.append(target)
+            return use(target)
+
         def perhaps_another(failure: Failure) -> Deferred[T]:
+            # Where no block came that is right, what else was said says nothing of the object.
+            unproved = all(target.is_assumed for target in targets)
+            if failure.check(ProviderError if unproved else ObjectNotFound) is None:
+                return fail(failure)
             return self._perhaps_another(failure, shape, key, operation, use)
 
-        return self._use(shape, key, use).addErrback(perhaps_another)
+        return self._use(shape, key, noted, is_assumed=is_assumed).addErrback(perhaps_another)
 
-    def _use(self, shape: Shape, key: str, use: Callable[[Target], Deferred[T]]) -> Deferred[T]:
+    def _use(
+        self,
+        shape: Shape,
+        key: str,
+        use: Callable[[Target], Deferred[T]],
+        *,
+        is_assumed: bool = False,
+    ) -> Deferred[T]:
         fragment = shape.key(key, 0, FIRST_ATTEMPT)
+
+        def known(state: FragmentState) -> Deferred[T]:
+            return use(Target(self._tools, fragment, state, is_assumed=is_assumed))
+
         looking = self._ledger.lookup(key)
         if has_succeeded(looking):
-            state = cast(FragmentState, looking.result)
-            return use(Target(self._tools, fragment, state))
+            return known(cast(FragmentState, looking.result))
         # Without the exceptions most objects can be read all the same.
         looking.addErrback(lambda _: FragmentState())
-        return looking.addCallback(lambda state: use(Target(self._tools, fragment, state)))
+        return looking.addCallback(known)
 
     def _perhaps_another(
         self,
@@ -121,8 +142,6 @@ class FragmentReader:
         use: Callable[[Target], Deferred[T]],
     ) -> Deferred[T]:
         """Nothing was found where it was thought to be: it may have been coded otherwise."""
-        if failure.check(ObjectNotFound) is None:
-            return fail(failure)
         self._lengths.forget(key)
 
         def again(found: Shape) -> Deferred[T]:

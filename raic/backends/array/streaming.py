@@ -184,6 +184,7 @@ class FragmentStream:
     # What comes
 
     def _moved(self, lane: ReadLane) -> None:
+        self._target.is_assumed = False
         if not lane.is_known:
             lane.is_known = True
             size = self._target.blocks.stored(lane.first, lane.first)[1]

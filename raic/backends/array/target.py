@@ -17,6 +17,7 @@ from raic.backends.array.health import HealthBook
 from raic.backends.array.members import Member, Placement
 from raic.backends.array.reports import Reports
 from raic.backends.array.settings import ArraySettings
+from raic.errors import ObjectNotFound
 from raic.fragmentkeys import FIRST_ATTEMPT, FragmentKey
 from raic.values import FragmentState
 
@@ -51,6 +52,8 @@ class Tools:
 
     def report(self, target: Target, wrong: Wrong) -> None:
         """Note that a member lied or lost something, unless it is being repaired already."""
+        if target.is_assumed and isinstance(wrong.error, ObjectNotFound):
+            return  # nobody can have what the object was not cut into
         self.health.of(wrong.member).wrong()
         if wrong.number not in target.missing:
             self.reports.bad(wrong.key, wrong.member, wrong.error)
@@ -60,10 +63,14 @@ class Target:
     """An object that is to be read.
 
     :param key: of any of its fragments.
+    :ivar is_assumed: whether the object may have been written with another code than ``key`` says:
+        until a block is right.
     :ivar missing: the numbers of fragments that are known to be bad or gone, or may not exist.
     """
 
-    def __init__(self, tools: Tools, key: FragmentKey, state: FragmentState) -> None:
+    def __init__(
+        self, tools: Tools, key: FragmentKey, state: FragmentState, *, is_assumed: bool = False
+    ) -> None:
         self.object_key = key.object_key
         self.code = Code(key.needed, key.block_size)
         self.length = key.length
@@ -71,6 +78,7 @@ class Target:
         self._tools = tools
         self._key = key
         self._state = state
+        self.is_assumed = is_assumed
         self._placement = tools.placement()
         self.missing = state.missing | self._placement.partial
 

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from raic.backends.array.code import Code
+from raic.backends.array.codes import Codes
 from raic.backends.array.fragment import FragmentTags
 from raic.backends.array.lengths import Lengths, Shape
 from raic.backends.array.members import Member, Placement
@@ -220,7 +221,7 @@ class Rig:
         ]
         self.placement = Placement.initial(self.members[:total])
         self.settings = settings or ArraySettings()
-        self.lengths = Lengths("array", self.code, lambda: self.placement)
+        self.lengths = Lengths("array", Codes(self.code), lambda: self.placement)
         self.reader = FragmentReader(
             "array",
             lambda: self.placement,

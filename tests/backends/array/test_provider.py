@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
 from raic.backends.array.code import Code
+from raic.backends.array.codes import Codes
 from raic.backends.array.lengths import Lengths, Shape
 from raic.backends.array.members import Member, Placement
 from raic.backends.memory import MemoryProvider
@@ -480,7 +481,7 @@ class TestLengths(ProviderCase):
 
     def test_only_so_many_shapes_are_remembered(self) -> None:
         placement = Placement.initial([])
-        lengths = Lengths("clouds", Code(2), lambda: placement, capacity=2)
+        lengths = Lengths("clouds", Codes(Code(2)), lambda: placement, capacity=2)
         shape = Shape(Code(2), 5)
         for key in ("a", "b", "c"):
             lengths.note(key, shape)

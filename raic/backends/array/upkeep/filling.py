@@ -74,14 +74,20 @@ class Filling:
         self._told = told
         self._filled = Filled()
         self._failures = 0
+        self._runs = 0
 
     async def run(self) -> Filled:
         """Go through all objects once.
+
+        From the second time on, what the home does not list was as a rule written meanwhile: it is
+        asked for it, and what it has after all, or is to get as a repair, is not counted as made.
+        Otherwise there would be no end while anybody writes.
 
         Raises an ``IndexFailure``, or what the home fails with when it cannot be listed.
         """
         self._filled = Filled()
         self._failures = 0
+        self._runs += 1
         there = MemberWalk(self._home)
         batch: list[Found] = []
         async for found in everything(self._ledger, [there]):
@@ -148,11 +154,20 @@ class Filling:
                 await self._repair(key, f"{listed.size} bytes instead of {fragment_size(key)}")
                 return True
         key = await self._handler.counting(found.object_key, self._number)
+        is_first = self._runs == 1
         if self._number in state.missing:
             await self._repair(key, "missing")
-        else:
-            await self._bring(key, state)
+            return is_first
+        if not is_first and await self._is_there(key):
+            return False
+        await self._bring(key, state)
         return True
+
+    async def _is_there(self, key: FragmentKey) -> bool:
+        try:
+            return await self._handler.look(key, self._home)
+        except ObjectCorrupt:
+            return False
 
     async def _bring(self, key: FragmentKey, state: FragmentState) -> None:
         try:

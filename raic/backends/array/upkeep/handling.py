@@ -61,8 +61,9 @@ class Handler:
 
     async def shape(self, object_key: str) -> Shape:
         """How long an object is, and how it was cut; raises as :meth:`Lengths.find` fails."""
-        known = self.array.lengths.known(object_key)
-        return known or await self.array.lengths.find(object_key, "stream_object")
+        lengths = self.array.lengths
+        known = lengths.known(object_key) if lengths.is_sure(object_key) else None
+        return known or await lengths.find(object_key, "stream_object")
 
     async def counting(self, object_key: str, number: int) -> FragmentKey:
         """The key of the fragment that counts."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from raic.backends.array.maintenance import IArrayMaintenance, Outcome, Progress
 from raic.backends.array.members import Placement
+from raic.backends.array.upkeep import walking
 from raic.backends.array.upkeep.clearing import Clearing
 from raic.backends.array.upkeep.service import ArrayMaintenance
+from raic.backends.faults import FaultPlan
+from raic.backends.memory import MemoryProvider
 from raic.errors import ConfigurationError, OperationRefused, ProviderUnreachable, ServiceStopping
+from raic.values import ObjectPage
 from tests.backends.array.upkeep.rigs import UpkeepRig
 
 DATA = bytes(range(250)) * 20
@@ -20,6 +26,18 @@ DATA = bytes(range(250)) * 20
 
 def ignore(_: Progress) -> None:
     """Nobody looks."""
+
+
+class LateListing(MemoryProvider):
+    """Lists what there was a moment ago."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        super().__init__(name)
+        self.clock = clock
+
+    def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
+        listing = super().list_objects(prefix, token)
+        return listing.addCallback(lambda page: deferLater(self.clock, 2.5, lambda: page))
 
 
 class MovingCase(SynchronousTestCase):
@@ -93,7 +111,7 @@ class ReplacingTests(MovingCase):
         self.assertEqual(outcome.fragments, 7)
         self.assertEqual(outcome.left, 0)
         self.assertEqual(self.homes(), ["aws", "ovh", "new", "attic"])
-        self.assertEqual(self.rig.ledger.notes, {})
+        self.assertEqual(set(self.rig.ledger.notes), {"codes"})
         self.assert_all_whole()
         kinds = [(each.what, each.detail) for each in self.rig.ledger.events]
         self.assertEqual(kinds[0], ("replace", "b2 is being replaced by new"))
@@ -155,6 +173,24 @@ class ReplacingTests(MovingCase):
         self.finish(replacing, self.assert_no_fewer)
         self.assert_all_whole()
         self.assertEqual(self.rig.fragments("b2"), {})
+
+    def test_it_ends_although_somebody_writes_all_the_time(self) -> None:
+        self.patch(walking, "_OBJECTS", 2)
+        self.write(*(f"{number:03}" for number in range(0, 400, 100)))
+        self.rig.inner["new"] = LateListing("new", self.rig.clock)
+        self.rig.plans["new"] = FaultPlan()
+        count = itertools.count()
+
+        def write() -> None:
+            key = f"shares/aa/{next(count) * 37 % 400:03}w{int(self.rig.clock.seconds())}"
+            self.rig.write(key, DATA[:100])
+
+        outcome = self.finish(self.replace(), write)
+        self.assertEqual(self.homes(), ["aws", "ovh", "new", "attic"])
+        self.assertLess(outcome.fragments, 400)
+        self.assertLess(next(count), 400)
+        self.rig.pump(1.0, 100)
+        self.assert_all_whole()
 
     def test_an_object_that_is_deleted_while_it_is_copied_leaves_nothing(self) -> None:
         self.write(*"abc")
@@ -222,7 +258,7 @@ class ReplacingTests(MovingCase):
         self.rig.plans["new"].fail("start", ProviderUnreachable)
         self.failureResultOf(self.replace(), ProviderUnreachable)
         self.assertEqual(self.homes(), ["aws", "ovh", "b2", "attic"])
-        self.assertEqual(self.rig.ledger.notes, {})
+        self.assertEqual(set(self.rig.ledger.notes), {"codes"})
         self.assertEqual([member.name for member in self.rig.array.members()], self.homes())
 
 
@@ -238,7 +274,7 @@ class AddingTests(MovingCase):
         self.assert_all_whole()
         self.assertEqual(self.rig.ledger.attempts, {})
         self.assertEqual(self.rig.array.placement().partial, frozenset())
-        self.assertEqual(self.rig.ledger.notes, {"number": "5"})
+        self.assertEqual(self.rig.ledger.notes["number"], "5")
 
     def test_reading_meanwhile_notes_no_repairs(self) -> None:
         self.write(*"abc")
