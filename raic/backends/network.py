@@ -51,6 +51,18 @@ def trouble(error: Exception) -> Trouble | None:
     return Trouble.BROKEN
 
 
+def in_words(error: Exception) -> str:
+    """What an exception says: of one that means that there was no connection, only why.
+
+    The libraries wrap that in the names of their classes and the whole address.
+    """
+    if trouble(error) is Trouble.NOT_CONNECTED:
+        for link in _chain(error):
+            if isinstance(link, OSError) and link.strerror:
+                return f"no connection: {link.strerror.lower()}"
+    return str(error) or type(error).__name__
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """An error, and what it was made of: the libraries wrap each other's."""
     seen: set[int] = set()

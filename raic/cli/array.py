@@ -21,7 +21,7 @@ from raic.cli.arraytables import (
 from raic.cli.failing import FAILED
 from raic.cli.following import follow
 from raic.cli.node_link import NodeLink, NodeNotRunning
-from raic.cli.run import DEFAULT_DIRECTORY
+from raic.cli.place import DEFAULT_DIRECTORY
 from raic.config.loading import load_config
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -14,9 +14,10 @@ import click
 from attrs import define
 from twisted.internet.defer import Deferred
 
+from raic.backends.registry import Secret as Field
 from raic.cli.failing import FAILED
+from raic.cli.place import DEFAULT_DIRECTORY
 from raic.cli.reactor import run_until_done
-from raic.cli.run import DEFAULT_DIRECTORY
 from raic.config.credentials import (
     Answer,
     FieldsOf,
@@ -202,11 +203,7 @@ def _set(node: _Node, name: str, store: str) -> None:
         node.sources.keychain.must_be_usable()  # before anything is typed
     secrets = {}
     for field in wanted.fields:
-        secret = _ask(
-            f"{name} {field.name}, {field.help}{' (empty for none)' if field.optional else ''}",
-            optional=field.optional,
-            hidden=field.hidden,
-        )
+        secret = ask_secret(name, field)
         if secret is not None:
             secrets[field.name] = secret
     click.echo(f"kept in: {target.store(wanted, secrets)}")
@@ -237,6 +234,23 @@ def _test(node: _Node, name: str, prove: Prove | None, runner: Runner) -> None:
         click.echo("raic: this version cannot try providers out", err=True)
         click.get_current_context().exit(FAILED)
     click.echo(runner(lambda reactor: prove(node.directory, name, secrets, reactor)))
+
+
+def ask_secret(provider: str, field: Field) -> Secret | None:
+    """Ask for a field of a provider's credentials; None for an optional one that is left out.
+
+    :raises click.UsageError: there is no terminal to ask on.
+    """
+    empty = " (empty for none)" if field.optional else ""
+    text = f"{provider} {field.name}, {field.help}{empty}"
+    return _ask(text, optional=field.optional, hidden=field.hidden)
+
+
+def ask_passphrase(text: str) -> Secret:
+    """Ask for a new passphrase, twice."""
+    secret = _ask(text, confirm=True)
+    assert secret is not None
+    return secret
 
 
 def _ask(

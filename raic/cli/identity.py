@@ -11,7 +11,7 @@ import click
 
 from raic.cli.credentials import Passphrase
 from raic.cli.passphrases import get_passphrase, passphrase_option
-from raic.cli.run import DEFAULT_DIRECTORY
+from raic.cli.place import DEFAULT_DIRECTORY
 from raic.config.credentials import (
     Secret,
     Sources,

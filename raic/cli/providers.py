@@ -21,9 +21,9 @@ from raic.assembly.certifying import (
 from raic.backends.certify import FOLDER, Certification, Options
 from raic.backends.registry import size
 from raic.cli.failing import FAILED
+from raic.cli.place import DEFAULT_DIRECTORY
 from raic.cli.providertables import describe_certification, print_providers
 from raic.cli.reactor import run_until_done
-from raic.cli.run import DEFAULT_DIRECTORY
 from raic.config.identity import Identity, load_identity
 from raic.config.loading import load_config
 from raic.config.model import Config, ProviderSettings

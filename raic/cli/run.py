@@ -15,6 +15,7 @@ import click
 from raic.cli.create_node import describe_new_node
 from raic.cli.logs import begin_logging, style_for
 from raic.cli.manager import ServiceManager
+from raic.cli.place import DEFAULT_DIRECTORY
 from raic.cli.process import NodeProcess, Server
 from raic.cli.teller import Teller
 from raic.config.creating import NewNode, create_node_directory, create_server_directory
@@ -22,8 +23,6 @@ from raic.config.identity import load_identity
 from raic.config.loading import load_config, load_servers
 from raic.config.lock import NodeLock
 from raic.config.model import Config
-
-DEFAULT_DIRECTORY = "raic-node"
 
 
 @click.command()

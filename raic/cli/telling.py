@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from raic.cli.run import DEFAULT_DIRECTORY
+from raic.cli.place import DEFAULT_DIRECTORY
 from raic.shares.keys import decode_index
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from secrets import token_hex
+from string import Template
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from raic.config.addresses import make_addresses, write_addresses
 from raic.config.files import sync_directory, write_new_file
 from raic.config.identity import Identity, load_identity, new_identity_files
-from raic.config.loading import CONFIG_NAME, parse_config
+from raic.config.loading import CONFIG_NAME, parse_servers
 from raic.config.model import Config
+from raic.config.servers import server_directory
 from raic.errors import ConfigurationError, IdentityError
 
 DEFAULT_PORT = "tcp:3457:interface=127.0.0.1"
@@ -30,46 +34,83 @@ class NewNode:
     web_port: str = ""
     introducer: str = ""
 
-    def config_text(self) -> str:
-        """A small, commented ``raic.cfg``."""
-        optional = f"web.port = {self.web_port}\n" if self.web_port else ""
-        client = f"\n[client]\nintroducer.furl = {self.introducer}\n" if self.introducer else ""
-        return f"""\
-# The configuration of a RAIC storage node.  Every key is described in docs/configuration.rst.
+    template: str = "disk"
 
-[node]
-nickname = {self.nickname}
-tub.port = {self.port}
-# What clients connect to.  Loopback addresses are of use to clients on this machine alone.
-tub.location = {self.location}
-{optional}
-[storage]
-backend = provider:disk
-# No share is accepted that would leave less room than this on the disk.
-reserved_space = 1G
+    def config_text(self, directory: Path) -> str:
+        """A commented ``raic.cfg``, which names the commands to type next.
 
-[provider:disk]
-type = filesystem
-# Relative to this file's folder.
-path = storage
-{client}"""
+        :param directory: of the node.
+        """
+        return (
+            Template(_template(self.template))
+            .substitute(
+                directory=directory,
+                nickname=self.nickname,
+                port=self.port,
+                location=self.location,
+                web=f"web.port = {self.web_port}\n" if self.web_port else "",
+                client=f"\n[client]\nintroducer.furl = {self.introducer}"
+                if self.introducer
+                else "",
+            )
+            .rstrip()
+            + "\n"
+        )
+
+
+def template_names() -> tuple[str, ...]:
+    """What there are templates of."""
+    return ("disk", "s3", "swift", "three-clouds", "servers")
+
+
+def _template(name: str) -> str:
+    return (files("raic.config") / "templates" / f"{name}.cfg").read_text("utf-8")
+
+
+Fill = Callable[[Path, Sequence[Config]], None]
+"""Completes a new node before anybody can see it: takes the directory as it will be moved into
+place, and the servers' configurations as they will be in force.  What it raises is the end of it.
+"""
 
 
 def create_node_directory(path: Path, new: NewNode, now: int) -> tuple[Config, Identity]:
-    """Make a node directory.
+    """Make the directory of a node that is one server.
 
     :param now: the current time.
     :return: the new node's configuration and identity.
     :raises ConfigurationError: what was asked for makes no valid ``raic.cfg``.
     :raises IdentityError: there is something at ``path`` already, or it cannot be made.
     """
-    _refuse_unprintable(new)
-    config = parse_config(path, new.config_text())
+    (config,) = create_new_node(path, new, now)
+    return config, load_identity(config.private)
+
+
+def create_new_node(path: Path, new: NewNode, now: int) -> tuple[Config, ...]:
+    """Make a node directory of a template; see :func:`create_from_text`."""
+    _refuse_unprintable({**asdict(new), "directory": str(path)})
+    return create_from_text(path, new.config_text(path), now)
+
+
+def create_from_text(
+    path: Path, text: str, now: int, fill: Fill | None = None
+) -> tuple[Config, ...]:
+    """Make a node directory, whole or not at all.
+
+    :param text: of ``raic.cfg``.
+    :param now: the current time.
+    :param fill: does the rest.
+    :return: the configuration of each server.
+    :raises ConfigurationError: the text has mistakes.
+    :raises IdentityError: there is something at ``path`` already, or it cannot be made.
+    """
+    configs = parse_servers(path, text)
     refuse_taken(path)
     aside = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _fill(aside, new, config, now)
+        _fill(aside, text, configs, now)
+        if fill is not None:
+            fill(aside, configs)
         # Onto an empty directory this succeeds; onto one that is in use it fails.
         aside.rename(path)
         sync_directory(path.parent)
@@ -77,7 +118,7 @@ def create_node_directory(path: Path, new: NewNode, now: int) -> tuple[Config, I
         raise cannot_make(path, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return config, load_identity(config.private)
+    return configs
 
 
 def create_server_directory(config: Config, now: int) -> None:
@@ -102,10 +143,14 @@ def create_server_directory(config: Config, now: int) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _fill(aside: Path, new: NewNode, config: Config, now: int) -> None:
+def _fill(aside: Path, text: str, configs: Sequence[Config], now: int) -> None:
     os.mkdir(aside, 0o700)
-    _write_identity(aside, config, now)
-    write_new_file(aside / CONFIG_NAME, new.config_text().encode(), 0o644)
+    _write_identity(aside, configs[0], now)
+    if len(configs) > 1:
+        for config in configs:
+            own = server_directory(aside, config.node_directory.name)
+            create_server_directory(evolve(config, node_directory=own), now)
+    write_new_file(aside / CONFIG_NAME, text.encode(), 0o644)
     sync_directory(aside)
 
 
@@ -120,9 +165,9 @@ def _write_identity(aside: Path, config: Config, now: int) -> None:
     sync_directory(private)
 
 
-def _refuse_unprintable(new: NewNode) -> None:
+def _refuse_unprintable(values: Mapping[str, str]) -> None:
     """A line break in a value could smuggle in a key."""
-    wrong = [name for name, value in asdict(new).items() if not value.isprintable()]
+    wrong = [name for name, value in values.items() if not value.isprintable()]
     if wrong:
         raise ConfigurationError(
             [f"{name.replace('_', ' ')}: write it on one line, in printable text" for name in wrong]

@@ -279,10 +279,10 @@ class Creating(SynchronousTestCase):
         path.mkdir()
 
         class Intruding(NewNode):
-            def config_text(self) -> str:
+            def config_text(self, directory: Path) -> str:
                 if path.exists():
                     (path / "letter.txt").write_text("dear")
-                return NewNode().config_text()
+                return NewNode().config_text(directory)
 
         with self.assertRaisesRegex(IdentityError, "holds something else|cannot be made"):
             self.create(path, Intruding())

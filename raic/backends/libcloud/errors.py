@@ -18,7 +18,7 @@ from raic.backends.meanings import (
     of_trouble,
 )
 from raic.backends.network import Refused as AnswerRefused
-from raic.backends.network import hours_apart, retry_after, trouble
+from raic.backends.network import hours_apart, in_words, retry_after, trouble
 from raic.errors import (
     AccessDenied,
     NoSpace,
@@ -94,7 +94,7 @@ def translated(
     meaning = _meaning(operation, error)
     if meaning is None:
         return None
-    detail = " ".join((str(error) or type(error).__name__).split())[:400]
+    detail = " ".join(in_words(error).split())[:400]
     names = {"name": name, "container": settings.container, "driver": settings.driver}
     result = meaning.made(name, operation, detail, **names)
     if isinstance(result, ProviderBusy):

@@ -6,7 +6,7 @@ from libcloud.common.exceptions import BaseHTTPError
 from libcloud.common.types import InvalidCredsError, LibcloudError
 
 from raic.backends.meanings import Meaning, of_failure, of_no_credentials, of_trouble
-from raic.backends.network import Refused, retry_after, trouble
+from raic.backends.network import Refused, in_words, retry_after, trouble
 from raic.backends.swift.settings import SwiftSettings
 from raic.errors import (
     AccessDenied,
@@ -73,7 +73,7 @@ def translated(
     meaning = _meaning(operation, error)
     if meaning is None:
         return None
-    detail = str(error) or type(error).__name__
+    detail = in_words(error)
     if isinstance(error, BaseHTTPError):
         detail = f"status {error.code}"
     if operation == SIGN_IN:
