@@ -168,6 +168,7 @@ class _Restoring:
             self.aside,
             self._reactor,
             self._reactor,
+            sync=False,  # it is brought to the disk when it is closed, and of no use before
             local_listing=ILocalListing.providedBy(provider),
             # Every call fails from then on, and so does the restore.
             on_fatal=lambda _: None,

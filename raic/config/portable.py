@@ -106,8 +106,12 @@ def _wanted(directory: Path, configs: tuple[Config, ...]) -> Iterator[Path]:
             yield keys.key_file
 
 
-def seal_identity(identity: PortableIdentity, passphrase: Secret, cost: int = COST) -> bytes:
-    """The file's bytes."""
+def seal_identity(identity: PortableIdentity, passphrase: Secret, cost: int | None = None) -> bytes:
+    """The file's bytes.
+
+    :param cost: of scrypt; None for ``COST``.
+    """
+    cost = cost or COST
     plain = json.dumps(
         {
             "created": identity.created,

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.keys import parse_key
-from raic.shares.listing import pages
+from raic.shares.listing import folder, pages
 from raic.values import ListedObject
 
 KNOWN_AT_ONCE = 10_000
@@ -51,13 +51,15 @@ async def compare(
     :param foreign: called with each key that no node has made.
     """
     known = _Known(index, prefix)
+    # Keys with another one would not be in the order of their storage indexes.
+    slash = len(folder(prefix, bytes(16))) - 1
     waiting: list[ListedObject] = []
     async for page in pages(provider, prefix):
         for listed in page:
-            if parse_key(listed.key) is None:
-                foreign(listed.key)
-            else:
+            if listed.key.rfind("/") == slash:
                 waiting.append(listed)
+            else:
+                foreign(listed.key)
         if not waiting:
             continue
         # Of the last storage index there may be more on the next page.
@@ -65,9 +67,10 @@ async def compare(
         cut = len(waiting)
         while cut and _folder(waiting[cut - 1].key) == last:
             cut -= 1
-        yield _together(await known.before(last), waiting[:cut])
+        yield _together(await known.before(last), waiting[:cut], foreign)
         waiting = waiting[cut:]
-    yield _together(await known.before(prefix[:-1] + chr(ord(prefix[-1]) + 1)), waiting)
+    end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    yield _together(await known.before(end), waiting, foreign)
 
 
 class _Known:
@@ -102,14 +105,30 @@ class _Known:
             self._after = page[-1]
 
 
-def _together(known: list[str], listed: list[ListedObject]) -> list[Compared]:
+def _together(
+    known: list[str], listed: list[ListedObject], foreign: Callable[[str], None]
+) -> list[Compared]:
     """Both, by storage index."""
-    ours = {folder: list(some) for folder, some in groupby(known, _folder)}
+    ours = {place: list(some) for place, some in groupby(known, _folder)}
     compared = []
-    for folder, some in groupby(listed, lambda one: _folder(one.key)):
-        compared.append(Compared(ours.pop(folder, ()), list(some)))
+    for place, some in groupby(listed, lambda one: _folder(one.key)):
+        together = Compared(ours.pop(place, ()), list(some))
+        if not together.is_same:
+            together = _without_foreign(together, foreign)
+        if together.known or together.listed:
+            compared.append(together)
     compared += [Compared(keys, ()) for keys in ours.values()]
     return compared
+
+
+def _without_foreign(together: Compared, foreign: Callable[[str], None]) -> Compared:
+    ours = []
+    for one in together.listed:
+        if parse_key(one.key) is None:
+            foreign(one.key)
+        else:
+            ours.append(one)
+    return Compared(together.known, ours)
 
 
 def _folder(key: str) -> str:

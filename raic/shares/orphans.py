@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from raic.deferreds import async_to_deferred
 from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.ages import UNKNOWN_SECONDS
+from raic.shares.comparing import Compared, compare
 from raic.shares.keys import CHUNKS, SHARES, SLOTS, VersionKey, parse_key
 from raic.shares.listing import folder, pages
 from raic.values import Garbage, ListedObject
@@ -38,16 +39,16 @@ async def find_orphans(
     """Make garbage of the objects that nothing refers to; they stay for another day.
 
     Needed after an unclean stop on a provider with ``ILocalListing``, where intents are not on
-    disk, and after a rebuild.  May run beside everything else: each page is listed first and
-    looked up afterwards, so what is being written is known by then.
+    disk, and after a rebuild.  May run beside everything else: each page is listed first and what
+    is unclear looked up afterwards, so what is being written is known by then.
 
     :return: fires with what was found; fails with a ``ProviderError`` or an ``IndexFailure``, and
         may simply be repeated.
     """
     search = _Search(provider, index, clock)
     for prefix in (SHARES, CHUNKS, SLOTS):
-        async for page in pages(provider, prefix):
-            await search.look_at(page)
+        async for some in compare(provider, index, prefix, search.pass_over):
+            await search.look_at([listed for one in some for listed in search.unclear(one)])
     return search.report
 
 
@@ -75,7 +76,21 @@ class _Search:
         self._clock = clock
         self.report = OrphanReport()
 
+    def pass_over(self, _: str) -> None:
+        """An object that is not named as this node names objects."""
+        report = self.report
+        self.report = evolve(report, listed=report.listed + 1, foreign=report.foreign + 1)
+
+    def unclear(self, one: Compared) -> Collection[ListedObject]:
+        """The objects of a storage index, unless shares and slots refer to them all."""
+        if not one.is_same:
+            return one.listed
+        self.report = evolve(self.report, listed=self.report.listed + len(one.listed))
+        return ()
+
     async def look_at(self, page: Collection[ListedObject]) -> None:
+        if not page:
+            return
         ours = [listed.key for listed in page if parse_key(listed.key) is not None]
         unknown = await self._index.unknown_keys(ours)
         kept = await self._tombstones_perhaps(unknown) if unknown else frozenset()

@@ -27,7 +27,7 @@ from raic.shares.keys import (
 from raic.shares.listing import in_parallel, pages
 from raic.shares.recovery import FoundShare, FoundSlot, Recovery, Unusable
 from raic.shares.sealing import Sealer
-from raic.values import UNRESOLVED, Garbage, ListedObject, SlotVersion
+from raic.values import UNRESOLVED, Garbage, Lease, ListedObject, SlotVersion
 
 SHOWN_PROBLEMS = 1000
 """How many problems a report spells out."""
@@ -266,11 +266,17 @@ class _Rebuilding:
                 text = f"{one.known[0]}: it is not there, older versions or parts of it are"
                 aside[_storage_index(one)] = self._note_unresolved(text)
         self._count(gone=len(gone))
-        await self._index.forget(gone)
-        await self._index.set_aside(aside)
+        loaded: list[tuple[SlotVersion, Sequence[Lease]]] = []
         results = await in_parallel(self._slot, [versions for _, versions in unclear])
         for (one, _), result in zip(unclear, results, strict=True):
-            await self._take_slot(one, result)
+            version = self._judge(one, result, aside)
+            if version is None:
+                gone += one.known
+            else:
+                loaded.append(version)
+        await self._index.forget(gone)
+        await self._index.set_aside(aside)
+        await self._index.load([], loaded)
         self._progress(self.report)
 
     def _is_current(self, one: Compared, versions: Sequence[tuple[VersionKey, int]]) -> bool:
@@ -298,22 +304,21 @@ class _Rebuilding:
                 raise
             return error
 
-    async def _take_slot(self, one: Compared, result: FoundSlot | ProviderError) -> None:
+    def _judge(
+        self, one: Compared, result: FoundSlot | ProviderError, aside: dict[bytes, str]
+    ) -> tuple[SlotVersion, Sequence[Lease]] | None:
+        """What becomes of a slot; None for none that can be read."""
         index = _storage_index(one)
         if isinstance(result, ProviderError):
-            await self._index.forget(one.known)
-            await self._index.set_aside({index: self._note(one.listed[-1].key, result)})
-            return
+            aside[index] = self._note(one.listed[-1].key, result)
+            return None
         for problem in result.problems:
             self._note_problem(problem)
-        if result.problems:
-            await self._index.set_aside({index: result.problems[0]})
-        version = result.version
-        if version is None:
-            await self._index.forget(one.known)
-            return
-        await self._index.load([], [(version, result.leases)])
-        self._count_slot(version, result)
+            aside.setdefault(index, problem)
+        if result.version is None:
+            return None
+        self._count_slot(result.version, result)
+        return result.version, result.leases
 
     def _count_slot(self, version: SlotVersion, result: FoundSlot) -> None:
         left_over = result.left_over

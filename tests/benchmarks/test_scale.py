@@ -26,3 +26,16 @@ class Scale(SynchronousTestCase):
         self.assertEqual((result["shares"], result["expired"]), (2000, 600))
         self.assertGreater(result["leases"], 3000)
         self.assertGreater(result["expiring"], 0)
+
+    def test_a_small_index_is_copied_and_restored(self) -> None:
+        command = [sys.executable, "-m", "tests.benchmarks.scale", "--restore"]
+        done = subprocess.run(
+            [*command, "--shares", "2500", "--headers", "700"],
+            check=True,
+            capture_output=True,
+            timeout=120,
+            cwd=ROOT,
+        )
+        result = json.loads(done.stdout)
+        self.assertEqual((result["shares"], result["headers_of"]), (2500, 700))
+        self.assertGreater(result["restoring"], 0)

@@ -19,7 +19,7 @@ SECONDS = 60.0
 STORAGE = b"http://allmydata.org/tahoe/protocols/storage/v1"
 LEASE = {"lease-renew-secret": b"r" * 32, "lease-cancel-secret": b"c" * 32}
 
-_QUICKLY = """
+QUICKLY = """
 import sys
 import raic.assembly.attaching
 import raic.shares.ownership
@@ -78,10 +78,11 @@ class QuickCloudNode(CloudNode):
             "SECRET_ACCESS_KEY": endpoint.secret_access_key,
         }
         super().__init__(folder, provider, secrets)
+        self.container = container
 
     def begin(self, *options: str) -> None:
         """Start it, and return at once."""
-        code = _QUICKLY.format(interval=self.interval, request=self.request)
+        code = QUICKLY.format(interval=self.interval, request=self.request)
         command = (installed("python"), "-c", code, "run", str(self.folder), *options)
         self.program = Program(command, self.log(), self._secrets)
 

@@ -44,9 +44,9 @@ class CloudNode(RaicNode):
         command = (installed("raic"), "run", self.folder)
         self.program = Program(command, self.log(), self._secrets)
 
-    def restore(self) -> bytes:
+    def restore(self, *options: str) -> bytes:
         """Rebuild the index; what the command prints."""
-        command = (installed("raic"), "restore", "--local", self.folder)
+        command = [installed("raic"), "restore", "--local", str(self.folder), *options]
         return run(command, 120.0, environment=self._secrets)
 
 

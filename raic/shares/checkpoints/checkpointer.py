@@ -134,6 +134,12 @@ class Checkpointer:
             self._discard()
         self._saved, self._unsure, self._made_at = changes, False, began
         self._seconds = self._clock.seconds() - began
+        self._log.info(
+            "the index was copied to {provider}: {size} bytes, in {seconds:.1f} s",
+            provider=self._provider.name,
+            size=key.size,
+            seconds=self._seconds,
+        )
         await self._prune(key)
         return key
 
