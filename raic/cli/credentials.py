@@ -30,6 +30,7 @@ from raic.config.credentials import (
     standard_sources,
     wanted_credentials,
 )
+from raic.config.credentials.page import WEB, WEB_NAME, has_page, may_have_password
 from raic.config.identity import load_identity
 from raic.config.loading import CONFIG_NAME, config_directory
 from raic.config.reading import Text, read_text
@@ -89,8 +90,11 @@ def make_credentials_group(
         help="Where to keep them: the OS keychain, or a file that a passphrase opens.",
     )
     def set_(name: str, nodedir: Path, store: str) -> None:
-        """Ask for the secrets of provider NAME, and keep them."""
-        _set(_open(nodedir, fields), name, store)
+        """Ask for the secrets of provider NAME, and keep them.
+
+        NAME is web for the password of the status page.
+        """
+        _set(_open(nodedir, fields, name), name, store)
 
     @credentials.command("list")
     @nodedir
@@ -111,7 +115,7 @@ def make_credentials_group(
     @nodedir
     def delete(name: str, nodedir: Path) -> None:
         """Delete the secrets of provider NAME from the keychain and the encrypted file."""
-        _delete(_open(nodedir, fields), name)
+        _delete(_open(nodedir, fields, name), name)
 
     return credentials
 
@@ -155,9 +159,12 @@ class Passphrase:
         return self.known
 
 
-def _open(nodedir: Path, fields: FieldsOf, *, may_ask: bool = True) -> _Node:
+def _open(
+    nodedir: Path, fields: FieldsOf, name: str | None = None, *, may_ask: bool = True
+) -> _Node:
     """What raic.cfg says of credentials; nothing else of it needs to be right yet.
 
+    :param name: whose are meant; None for all.
     :raises ConfigurationError: there is no such file, or it has mistakes in that.
     """
     directory = nodedir.absolute()
@@ -167,12 +174,21 @@ def _open(nodedir: Path, fields: FieldsOf, *, may_ask: bool = True) -> _Node:
     except (OSError, UnicodeDecodeError) as error:
         problem = f"{path} cannot be read: make a node with 'raic create-node'"
         raise ConfigurationError([problem]) from error
-    wanted = _of_server(read_text(text), directory, wanted_credentials(read_text(text), fields))
+    wanted = _wanted(read_text(text), directory, fields, name)
     server_id = load_identity(directory / "private").server_id
     passphrase = Passphrase(Path(), may_ask)
     sources = standard_sources(directory, server_id, os.environ, passphrase, UNLOCK_SECONDS)
     passphrase.path = sources.file.path
     return _Node(directory, wanted, sources)
+
+
+def _wanted(text: Text, directory: Path, fields: FieldsOf, name: str | None) -> tuple[Wanted, ...]:
+    """What the providers of a server need, and its status page."""
+    is_main = directory == config_directory(directory)
+    if is_main and name == WEB_NAME and may_have_password(text):
+        return (WEB,)
+    found = _of_server(text, directory, wanted_credentials(text, fields))
+    return (*found, WEB) if is_main and has_page(text) else found
 
 
 def _of_server(text: Text, directory: Path, wanted: tuple[Wanted, ...]) -> tuple[Wanted, ...]:

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from raic import __version__
 from raic.assembly import NodeFacts, StorageNode
 from raic.assembly.status import WarningBook
+from raic.assembly.web import make_web_face
 from raic.cli.facts import how_it_is, how_it_started, who_it_is
 from raic.cli.failing import FAILED, MISTAKEN, explain
 from raic.cli.manager import Heartbeat, ServiceManager
@@ -84,6 +85,13 @@ class NodeProcess:
             for server in servers
         ]
         self._heartbeat = Heartbeat(manager, reactor, self._look)
+        self._web = make_web_face(
+            [server.config for server in servers],
+            [server.identity for server in servers],
+            lambda: [node.status for _, node in self._nodes if node.status is not None],
+            self._warnings,
+            reactor,
+        )
         self._starting: list[Deferred[None]] | None = None
         self._finishing: Deferred[Any] | None = None
         self._serves = False
@@ -108,6 +116,22 @@ class NodeProcess:
         self._manager.wait("starting", START_SECONDS)
         self._starting = [self._start_one(server, node) for server, node in self._nodes]
         gatherResults(self._starting).addCallback(self._started)
+        if self._web is not None:
+            self._web.start().addCallbacks(self._teller.say, self._no_page)
+
+    def _no_page(self, failure: Failure) -> None:
+        """The status page cannot be served, which is no reason not to serve clients."""
+        if self._ending:
+            return
+        error = failure.value
+        if isinstance(error, RaicError):
+            text = explain(error)
+        else:
+            text = (
+                f"raic: the status page is not served: {error}\n"
+                "what to do: end what listens there, or change web.port; then start the node again"
+            )
+        self._teller.say(text, error=True)
 
     def _start_one(self, server: Server, node: StorageNode) -> Deferred[None]:
         self._say(server, *who_it_is(server.config, server.identity))
@@ -161,7 +185,8 @@ class NodeProcess:
     def _reload(self) -> None:
         if self._serves:
             self._manager.reloading()
-        reloaded = gatherResults([self._reload_one(node) for _, node in self._nodes])
+        pages = [] if self._web is None else [self._web.reload()]
+        reloaded = gatherResults([*pages, *(self._reload_one(node) for _, node in self._nodes)])
         reloaded.addBoth(self._reloaded)
 
     def _reload_one(self, node: StorageNode) -> Deferred[Any]:
@@ -215,10 +240,14 @@ class NodeProcess:
                 self._teller.say("stopped")
             stopped.callback(None)
 
+        pages = [] if self._web is None else [self._web.stop()]
         gatherResults(
             [
-                self._stop_one(starting, node)
-                for starting, (_, node) in zip(self._starting or (), self._nodes, strict=False)
+                *pages,
+                *(
+                    self._stop_one(starting, node)
+                    for starting, (_, node) in zip(self._starting or (), self._nodes, strict=False)
+                ),
             ]
         ).addCallback(done)
         return stopped

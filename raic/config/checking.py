@@ -107,8 +107,6 @@ def _parse_entry(checked: Checked, entry: Entry, key: Key) -> None:
         checked.refuse(entry.section, entry.key, str(error))
         return
     checked.values[entry.section, entry.key] = value
-    if key.notice and entry.value:
-        checked.notices.append(f"[{entry.section}] {key.name}: {key.notice}")
 
 
 def _unknown_section(section: str) -> str:

@@ -95,7 +95,7 @@ def _fate(key: Key) -> str:
         return f"Refused: {key.refused}."
     if not is_written(key):
         return f"{key.help}  {_reason(key)}"
-    return f"Honoured.  {key.notice[:1].upper()}{key.notice[1:]}".rstrip() + "." * bool(key.notice)
+    return "Honoured."
 
 
 def _reason(key: Key) -> str:

@@ -24,7 +24,6 @@ class Key:
     :ivar tahoe: whether Tahoe-LAFS 1.20 has it.
     :ivar refused: why the key may not stand there at all, and what to do instead.
     :ivar live: whether a running node takes up a change of it, at a reload.
-    :ivar notice: what ``raic run`` says about a key that is accepted and has no effect yet.
     """
 
     section: str
@@ -34,7 +33,6 @@ class Key:
     default: str | None = None
     tahoe: bool = True
     refused: str = ""
-    notice: str = ""
     live: bool = False
 
 

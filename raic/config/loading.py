@@ -150,6 +150,7 @@ def _node(checked: Checked) -> NodeSettings:
         ports=checked.get("node", "tub.port"),
         hints=checked.get("node", "tub.location"),
         web_port=checked.get("node", "web.port"),
+        web_hosts=checked.get("node", "web.hosts"),
         keepalive=checked.get("node", "timeout.keepalive"),
         disconnect=checked.get("node", "timeout.disconnect"),
         log_level=checked.get("node", "log_level"),

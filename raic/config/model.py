@@ -31,6 +31,8 @@ class NodeSettings:
     :ivar ports: Twisted server endpoint descriptions, ``listen:tor`` and ``listen:i2p``.
     :ivar hints: where clients connect to, as in ``tcp:HOST:PORT``; ``AUTO`` for this machine's
         own addresses.
+    :ivar web_port: as :mod:`raic.config.webport` understands it; None for no status page.
+    :ivar web_hosts: names by which browsers may ask for it.
     :ivar keepalive: seconds; None for Foolscap's own.
     :ivar disconnect: seconds; None for never.
     :ivar log_format: ``plain`` or ``json``.
@@ -41,6 +43,7 @@ class NodeSettings:
     ports: tuple[str, ...]
     hints: tuple[str, ...]
     web_port: str | None
+    web_hosts: tuple[str, ...]
     keepalive: int | None
     disconnect: int | None
     log_level: str

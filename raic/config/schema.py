@@ -10,6 +10,7 @@ from raic.config.key import refused as _refused
 from raic.config.model import LOG_FORMATS
 from raic.config.providerkeys import PROVIDER
 from raic.config.serverkeys import SERVER
+from raic.config.webport import host_names, web_port
 
 __all__ = ["ANY", "SCHEMA", "Key", "keys_of", "matches"]
 
@@ -40,10 +41,16 @@ NODE = (
     Key(
         "node",
         "web.port",
-        "Where the operator's status page will be.",
-        parsers.optional(parsers.text),
+        "Where the operator's status page is: a port, or tcp:PORT:interface=ADDRESS.  Empty: none.",
+        parsers.optional(web_port),
         "",
-        notice="there is no status page in this version: nothing listens on web.port",
+    ),
+    _ours(
+        "node",
+        "web.hosts",
+        host_names,
+        "",
+        "Names by which browsers may ask for the status page, besides localhost and addresses.",
     ),
     Key(
         "node",

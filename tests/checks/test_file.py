@@ -123,10 +123,10 @@ class Mistakes(CheckCase):
         (self.path / "raic.cfg").write_bytes(b"[node]\nnickname = \xff\n")
         await self.assert_found("raic.cfg", Level.ERROR, "not UTF-8", "correct")
 
-    async def test_a_key_without_effect_is_a_warning(self) -> None:
-        self.write("[node]\nweb.port = 3456\n")
+    async def test_a_section_without_effect_is_a_warning(self) -> None:
+        self.write("[provider:disk]\npath = a\n[provider:spare]\npath = spare\n")
         report = await self.check()
-        (told,) = [each for each in report.findings if each.key == "[node] web.port"]
+        (told,) = [each for each in report.findings if "nothing is stored there" in str(each)]
         self.assertEqual(told.level, Level.WARNING)
 
     async def test_a_file_that_others_can_write_to_is_a_warning(self) -> None:

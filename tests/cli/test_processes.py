@@ -164,9 +164,14 @@ class Running(NodeCase):
         self.assertIn("did you mean readonly?", result.stderr)
         self.assertIn("reserved_space: write a size", result.stderr)
 
-    def test_a_key_without_effect_is_mentioned(self) -> None:
-        self.node.configure({"node": {"web.port": "tcp:3456"}})
-        self.assertIn("note: [node] web.port", self.start().output())
+    def test_the_status_page_is_served_and_others_are_kept_out_without_a_password(self) -> None:
+        self.node.configure({"node": {"web.port": str(free_port())}})
+        self.start().wait_for_output("status page: http://127.0.0.1:", 30.0)
+        self.node.stop()
+        self.node.configure({"node": {"web.port": f"tcp:{free_port()}:interface=0.0.0.0"}})
+        program = self.start()
+        program.wait_for_output("raic credentials set web", 30.0)
+        self.assertNotIn("status page: http", program.output())
 
     def test_without_a_directory_it_makes_one(self) -> None:
         folder = Path(self.mktemp()).absolute()

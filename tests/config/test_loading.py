@@ -76,11 +76,13 @@ class Defaults(SynchronousTestCase):
         self.assertFalse(config.provider.fsync)
         self.assertEqual(config.introducers, (FURL,))
 
-    def test_a_key_without_effect_yet_is_mentioned(self) -> None:
-        config = parse_config(NODE, "[node]\nweb.port = tcp:3456\n")
+    def test_where_the_status_page_is(self) -> None:
+        config = parse_config(NODE, "[node]\nweb.port = tcp:3456\nweb.hosts = A.example, b\n")
         self.assertEqual(config.node.web_port, "tcp:3456")
-        (notice,) = config.notices
-        self.assertIn("[node] web.port", notice)
+        self.assertEqual(config.node.web_hosts, ("a.example", "b"))
+        for wrong in ("ssl:3456", "tcp:99999", "tcp:1:interface=here", "unix:/tmp/x", "tcp:"):
+            with self.assertRaises(ConfigurationError):
+                parse_config(NODE, f"[node]\nweb.port = {wrong}\n")
 
     def test_harmless_leavings_of_a_tahoe_cfg_are_accepted(self) -> None:
         parse_config(
