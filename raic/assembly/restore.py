@@ -23,7 +23,7 @@ from raic.shares.checkpoints import fetch_checkpoint, list_checkpoints
 from raic.shares.checkpoints.sealed import CheckpointDamaged
 from raic.shares.index import create_index, open_index, replace_index
 from raic.shares.index.copies import discard_copy
-from raic.shares.orphans import find_orphans
+from raic.shares.orphans import Unclear, find_orphans_after
 from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
 from raic.shares.sealing import Sealer
 from raic.values import LEASE_SECONDS
@@ -174,6 +174,7 @@ class _Restoring:
             on_fatal=lambda _: None,
             measure=self._stack.measure,
         )
+        unclear = Unclear()
         try:
             report = await rebuild(
                 provider,
@@ -182,12 +183,13 @@ class _Restoring:
                 self._reactor,
                 lambda report: self._tell(report=report),
                 may_lack=self._array is not None,
+                unclear=unclear,
             )
             if self._array is not None:
                 await self._array.record(index.ledger)
             if not report.problem_count and not report.unresolved_count:
                 # Objects that could not be used are not orphans: somebody may yet repair them.
-                await find_orphans(provider, index, self._reactor)
+                await find_orphans_after(provider, index, self._reactor, unclear)
             await index.raise_epoch(epoch)
         finally:
             await index.close()

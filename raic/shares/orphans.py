@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
@@ -32,6 +32,46 @@ class OrphanReport:
     foreign: int = 0
 
 
+_AT_ONCE = 1000
+
+REMEMBERED = 100_000
+"""How many objects a rebuild remembers so that they need not be listed again."""
+
+
+class Unclear:
+    """Objects of which a rebuild has seen that shares and slots might not refer to all of them.
+
+    :ivar objects: which; None when they were too many.
+    """
+
+    def __init__(self) -> None:
+        self.objects: list[ListedObject] | None = []
+
+    def add(self, listed: Iterable[ListedObject]) -> None:
+        """Remember some."""
+        if self.objects is not None:
+            self.objects += listed
+            if len(self.objects) > REMEMBERED:
+                self.objects = None
+
+
+@async_to_deferred
+async def find_orphans_after(
+    provider: IStorageProvider, index: IIndex, clock: IReactorTime, unclear: Unclear
+) -> OrphanReport:
+    """What :func:`find_orphans` does, just after a rebuild that has listed everything.
+
+    Chunks are listed again: which of them a slot refers to was not known when they were.
+    """
+    if unclear.objects is None:
+        return await find_orphans(provider, index, clock)
+    search = _Search(provider, index, clock)
+    await search.go_through([CHUNKS])
+    for begin in range(0, len(unclear.objects), _AT_ONCE):
+        await search.look_at(unclear.objects[begin : begin + _AT_ONCE])
+    return search.report
+
+
 @async_to_deferred
 async def find_orphans(
     provider: IStorageProvider, index: IIndex, clock: IReactorTime
@@ -46,9 +86,7 @@ async def find_orphans(
         may simply be repeated.
     """
     search = _Search(provider, index, clock)
-    for prefix in (SHARES, CHUNKS, SLOTS):
-        async for some in compare(provider, index, prefix, search.pass_over):
-            await search.look_at([listed for one in some for listed in search.unclear(one)])
+    await search.go_through([SHARES, CHUNKS, SLOTS])
     return search.report
 
 
@@ -75,6 +113,12 @@ class _Search:
         self._index = index
         self._clock = clock
         self.report = OrphanReport()
+
+    async def go_through(self, prefixes: Iterable[str]) -> None:
+        """Look at all objects under some prefixes."""
+        for prefix in prefixes:
+            async for some in compare(self._provider, self._index, prefix, self.pass_over):
+                await self.look_at([listed for one in some for listed in self.unclear(one)])
 
     def pass_over(self, _: str) -> None:
         """An object that is not named as this node names objects."""

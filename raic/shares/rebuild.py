@@ -25,6 +25,7 @@ from raic.shares.keys import (
     parse_key,
 )
 from raic.shares.listing import in_parallel, pages
+from raic.shares.orphans import Unclear
 from raic.shares.recovery import FoundShare, FoundSlot, Recovery, Unusable
 from raic.shares.sealing import Sealer
 from raic.values import UNRESOLVED, Garbage, Lease, ListedObject, SlotVersion
@@ -101,6 +102,7 @@ async def rebuild(
     progress: Callable[[RebuildReport], None],
     *,
     may_lack: bool = False,
+    unclear: Unclear | None = None,
 ) -> RebuildReport:
     """Bring an index in line with the provider's keys and headers: a new one, or an older copy.
 
@@ -116,11 +118,14 @@ async def rebuild(
     :param progress: called now and then with what was found so far.
     :param may_lack: whether to go on without an object that cannot be read just now, as an array
         may lack members: it is unresolved then.
+    :param unclear: remembers what may be an orphan when this is done.
     :return: fires with what was found; fails with a ``ProviderError`` or an ``IndexFailure``, and
         may simply be repeated.
     """
     now = int(clock.seconds())
-    rebuilding = _Rebuilding(index, Recovery(provider, sealer, now), progress, may_lack)
+    rebuilding = _Rebuilding(
+        index, Recovery(provider, sealer, now), progress, may_lack, unclear or Unclear()
+    )
     await rebuilding.leave_out(await find_expunged(provider), now)
     async for some in compare(provider, index, CHUNKS, lambda _: None):
         rebuilding.note_chunks(some)
@@ -138,11 +143,13 @@ class _Rebuilding:
         recovery: Recovery,
         progress: Callable[[RebuildReport], None],
         may_lack: bool,
+        unclear: Unclear,
     ) -> None:
         self._index = index
         self._recovery = recovery
         self._progress = progress
         self._may_lack = may_lack
+        self._unclear = unclear
         self._expunged: frozenset[str] = frozenset()
         self._lacking: set[bytes] = set()  # storage indexes some of whose known chunks are gone
         self.report = RebuildReport()
@@ -193,6 +200,7 @@ class _Rebuilding:
             if one.is_same and not self._is_expunged(one):
                 self._count(shares=len(one.known), known=len(one.known))
                 continue
+            self._unclear.add(one.listed)
             there = self._whole(one.listed)
             kept = {key for key in one.known if key in there and is_whole(there[key])}
             lost = [key for key in one.known if key not in kept]
@@ -253,6 +261,8 @@ class _Rebuilding:
         aside: dict[bytes, str] = {}
         for one in some:
             versions = _versions(self._whole(one.listed).values())
+            if not one.is_same:
+                self._unclear.add(one.listed)
             if self._is_current(one, versions):
                 self._count(slots=1, known=1, left_over=len(versions) - 1)
                 continue

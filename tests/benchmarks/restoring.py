@@ -24,7 +24,7 @@ from raic.shares.checkpoints import Checkpointer, CheckpointSettings, fetch_chec
 from raic.shares.index import SQLiteIndex, create_index, open_index
 from raic.shares.keys import CHECKPOINTS, SHARES, ShareKey, encode_index, parse_key
 from raic.shares.layout import share_header
-from raic.shares.orphans import find_orphans
+from raic.shares.orphans import Unclear, find_orphans_after
 from raic.shares.rebuild import RebuildReport, rebuild
 from raic.shares.sealing import Sealer
 from raic.values import LEASE_SECONDS, Lease, ListedObject, ObjectPage
@@ -154,12 +154,13 @@ class RestoreBench:
         fetching, _ = watch.stop()
         watch = _Watch()
         index = self._open(target)
-        report = await self._rebuild(index)
+        unclear = Unclear()
+        report = await self._rebuild(index, unclear)
         comparing, _ = watch.stop()
         assert (report.shares, report.known, report.gone) == (shares, shares, 0), report
         watch = _Watch()
-        found = await find_orphans(self._provider, index, self._reactor)
-        assert (found.listed, found.orphans) == (shares, 0), found
+        found = await find_orphans_after(self._provider, index, self._reactor, unclear)
+        assert found.orphans == 0, found
         searching, _ = watch.stop()
         await index.close()
         restoring, restoring_cpu = whole.stop()
@@ -189,8 +190,10 @@ class RestoreBench:
             report.shares,
         )
 
-    def _rebuild(self, index: SQLiteIndex) -> Deferred[RebuildReport]:
-        return rebuild(self._provider, index, SEALER, self._reactor, _ignored)
+    def _rebuild(
+        self, index: SQLiteIndex, unclear: Unclear | None = None
+    ) -> Deferred[RebuildReport]:
+        return rebuild(self._provider, index, SEALER, self._reactor, _ignored, unclear=unclear)
 
     def _open(self, path: Path) -> SQLiteIndex:
         return open_index(path, self._reactor, self._reactor, local_listing=True, on_fatal=_failed)

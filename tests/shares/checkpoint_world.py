@@ -13,6 +13,7 @@ from raic.shares.checkpoints import (
 from raic.shares.index import SQLiteIndex, open_index
 from raic.shares.index.copies import RevivedIndex
 from raic.shares.keys import CheckpointKey
+from raic.shares.orphans import Unclear
 from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
 from raic.values import LEASE_SECONDS
 from raic.workers import InlineWorkers
@@ -27,6 +28,7 @@ class CheckpointTestCase(RebuildTestCase):
     """Has a provider, an index, and what copies the one to the other."""
 
     revived: RevivedIndex
+    unclear: Unclear
 
     def setUp(self) -> None:
         super().setUp()
@@ -68,6 +70,7 @@ class CheckpointTestCase(RebuildTestCase):
         fetching = fetch_checkpoint(self.remote, key, self.sealer, target, expires, lambda _: None)
         self.revived = self.successResultOf(fetching)
         epoch = self.successResultOf(highest_epoch(self.remote)) + 1
+        self.unclear = Unclear()
         self.index = self.open(target)
         self.index_path = str(target)
         self.slots = self.new_slots()
@@ -80,6 +83,7 @@ class CheckpointTestCase(RebuildTestCase):
                 self.clock,
                 self.progress.append,
                 may_lack=may_lack,
+                unclear=self.unclear,
             )
         )
         self.successResultOf(self.index.raise_epoch(epoch))

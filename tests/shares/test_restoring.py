@@ -16,7 +16,7 @@ from raic.errors import ProviderUnreachable, StorageUnusable
 from raic.shares.ages import UNKNOWN_SECONDS
 from raic.shares.expunging import Expunger
 from raic.shares.keys import CHUNKS, SHARES, SLOTS
-from raic.shares.orphans import find_orphans
+from raic.shares.orphans import find_orphans, find_orphans_after
 from raic.shares.secrets import new_lease
 from raic.values import (
     LEASE_SECONDS,
@@ -322,7 +322,11 @@ class Scenario(CheckpointTestCase, test_rebuild_scenario.ScenarioTests):
             report = self.restore(random.choice(there))
             self.assertEqual((report.problems, report.unresolved), ((), ()))
             self.assert_same(before)
-            self.successResultOf(find_orphans(self.remote, self.index, self.clock))
+            searching = find_orphans_after(self.remote, self.index, self.clock, self.unclear)
+            self.successResultOf(searching)
+            # All that nothing refers to is garbage by then, but for what must outlive others.
+            again = self.successResultOf(find_orphans(self.remote, self.index, self.clock))
+            self.assertEqual(again.orphans, 0)
             self.collect_everything()
             self.assert_same(before)
             self.play(random, 30)
