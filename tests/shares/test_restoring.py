@@ -188,6 +188,26 @@ class Restoring(CheckpointTestCase):
         self.assertEqual((report.slots, report.problem_count), (0, 1))
         self.assertIn("chunks are not there", report.problems[0])
 
+    def test_what_nothing_refers_to_is_found_without_another_listing(self) -> None:
+        self.store(b"share")
+        self.change(s0=put((0, noise(2 * MIB))))
+        key = self.checkpoint()
+        used = set(self.objects(SHARES))
+        (object_key,) = used
+        twin = object_key.replace("/0.", "/0." + "a" * 26 + ".")
+        twin = twin.replace(twin.split(".")[2] + ".", "")
+        self.successResultOf(self.remote.put_object(twin, self.bytes_of(object_key)))
+        self.change(s0=put((0, noise(2 * MIB, 2))))
+        self.restore(key)
+        searching = find_orphans_after(self.remote, self.index, self.clock, self.unclear)
+        self.assertEqual(self.successResultOf(searching).orphans, 4)
+        self.collect_everything()
+        self.assertEqual(set(self.objects(SHARES)), used)
+        self.assertEqual(
+            set(self.objects(SLOTS)) | set(self.objects(CHUNKS)), self.version().keys()
+        )
+        self.assertEqual(self.held(), b"share")
+
     def test_history_comes_back(self) -> None:
         self.store(b"share")
         expunger = Expunger(self.remote, self.index, self.clock)
