@@ -10,6 +10,7 @@ from raic.cli.adopt import adopt
 from raic.cli.advisories import advisories
 from raic.cli.array import array
 from raic.cli.check import check
+from raic.cli.completion import completion
 from raic.cli.copy import copy
 from raic.cli.create_node import create_node
 from raic.cli.credentials import make_credentials_group
@@ -41,6 +42,7 @@ main.add_command(advisories)
 main.add_command(array)
 main.add_command(check)
 main.add_command(copy)
+main.add_command(completion)
 main.add_command(create_node)
 main.add_command(make_credentials_group(prove_access))
 main.add_command(identity)

@@ -18,6 +18,7 @@ from raic.cli.arraytables import (
     print_plan,
     print_status,
 )
+from raic.cli.completion import provider_names
 from raic.cli.failing import FAILED
 from raic.cli.following import follow
 from raic.cli.node_link import NodeLink, NodeNotRunning
@@ -108,7 +109,7 @@ def repair(nodedir: Path, *, dry_run: bool, as_json: bool) -> None:
 
 
 @array.command()
-@click.argument("name")
+@click.argument("name", shell_complete=provider_names)
 @nodedir_argument
 @_dry_run
 @json_option
@@ -118,7 +119,7 @@ def add(name: str, nodedir: Path, *, dry_run: bool, as_json: bool) -> None:
 
 
 @array.command()
-@click.argument("name")
+@click.argument("name", shell_complete=provider_names)
 @nodedir_argument
 @_yes
 @_dry_run
@@ -129,8 +130,8 @@ def drain(name: str, nodedir: Path, *, yes: bool, dry_run: bool, as_json: bool) 
 
 
 @array.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", shell_complete=provider_names)
+@click.argument("new", shell_complete=provider_names)
 @nodedir_argument
 @_yes
 @_dry_run

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from raic.cli.creating import hold_conversation
 from raic.cli.failing import FAILED
+from raic.cli.telling import json_option, print_json
 from raic.config.creating import (
     DEFAULT_LOCATION,
     DEFAULT_PORT,
@@ -54,6 +56,7 @@ SEVERAL = "servers"
     is_flag=True,
     help="Ask for everything, try each answer, and keep the secrets; Ctrl-C leaves nothing.",
 )
+@json_option
 @click.pass_context
 def create_node(
     context: click.Context,
@@ -66,6 +69,7 @@ def create_node(
     template: str,
     *,
     interactive: bool,
+    as_json: bool,
 ) -> None:
     """Make a new storage node in NODEDIR."""
     directory = nodedir.absolute()
@@ -81,7 +85,26 @@ def create_node(
         location = DEFAULT_LOCATION
     new = NewNode(nickname, port, location, webport, introducer, template)
     configs = create_new_node(directory, new, int(time.time()))
-    describe_new_nodes(directory, configs)
+    if as_json:
+        print_json(_values(directory, configs))
+    else:
+        describe_new_nodes(directory, configs)
+
+
+def _values(directory: Path, configs: Sequence[Config]) -> dict[str, Any]:
+    return {
+        "node_directory": str(directory),
+        "configuration": str(directory / "raic.cfg"),
+        "servers": [
+            {
+                "name": config.node_directory.name if len(configs) > 1 else "",
+                "server_id": load_identity(config.private).server_id,
+                "servers_yaml": str(config.private / "servers.yaml"),
+            }
+            for config in configs
+        ],
+        "next": [*wanted_commands(configs), f"raic check {directory}", f"raic run {directory}"],
+    }
 
 
 def _refuse_others(context: click.Context) -> None:

@@ -15,6 +15,7 @@ from attrs import define
 from twisted.internet.defer import Deferred
 
 from raic.backends.registry import Secret as Field
+from raic.cli.completion import provider_names
 from raic.cli.failing import FAILED
 from raic.cli.place import DEFAULT_DIRECTORY
 from raic.cli.reactor import run_until_done
@@ -35,7 +36,7 @@ from raic.config.identity import load_identity
 from raic.config.loading import CONFIG_NAME, config_directory
 from raic.config.reading import Text, read_text
 from raic.config.servers import server_directory, server_providers
-from raic.errors import ConfigurationError, CredentialsUnusable
+from raic.errors import ConfigurationError, CredentialsUnusable, ProviderError
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ def make_credentials_group(
     )
 
     @credentials.command("set")
-    @click.argument("name")
+    @click.argument("name", shell_complete=provider_names)
     @nodedir
     @click.option(
         "--store",
@@ -104,18 +105,24 @@ def make_credentials_group(
         _list(_open(nodedir, fields, may_ask=not as_json), as_json=as_json)
 
     @credentials.command()
-    @click.argument("name")
+    @click.argument("name", shell_complete=provider_names)
     @nodedir
-    def test(name: str, nodedir: Path) -> None:
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    def test(name: str, nodedir: Path, *, as_json: bool) -> None:
         """Prove that provider NAME lets the node in."""
-        _test(_open(nodedir, fields), name, prove, runner)
+        _test(_open(nodedir, fields, may_ask=not as_json), name, prove, runner, as_json=as_json)
 
     @credentials.command()
-    @click.argument("name")
+    @click.argument("name", shell_complete=provider_names)
     @nodedir
-    def delete(name: str, nodedir: Path) -> None:
+    @click.option("--yes", is_flag=True, help="Do not ask.")
+    def delete(name: str, nodedir: Path, *, yes: bool) -> None:
         """Delete the secrets of provider NAME from the keychain and the encrypted file."""
-        _delete(_open(nodedir, fields, name), name)
+        node = _open(nodedir, fields, name)
+        node.one(name)
+        if not yes:
+            click.confirm(f"delete the credentials of {name}?", abort=True)
+        _delete(node, name)
 
     return credentials
 
@@ -242,14 +249,30 @@ def _list(node: _Node, *, as_json: bool) -> None:
         click.get_current_context().exit(FAILED)
 
 
-def _test(node: _Node, name: str, prove: Prove | None, runner: Runner) -> None:
+def _test(node: _Node, name: str, prove: Prove | None, runner: Runner, *, as_json: bool) -> None:
     answer = find_credentials(node.one(name), node.sources.ordered)
-    _print_answer(answer)
+    if not as_json:
+        _print_answer(answer)
     secrets = answer.reveal()
     if prove is None:
         click.echo("raic: this version cannot try providers out", err=True)
         click.get_current_context().exit(FAILED)
-    click.echo(runner(lambda reactor: prove(node.directory, name, secrets, reactor)))
+    try:
+        proved = runner(lambda reactor: prove(node.directory, name, secrets, reactor))
+    except ProviderError as error:
+        if not as_json:
+            raise
+        _print_tested(name, works=False, text=str(error), remedy=error.remedy)
+        click.get_current_context().exit(FAILED)
+    if as_json:
+        _print_tested(name, works=True, text=proved, remedy="")
+    else:
+        click.echo(proved)
+
+
+def _print_tested(name: str, *, works: bool, text: str, remedy: str) -> None:
+    told = {"name": name, "works": works, "text": text, "remedy": remedy}
+    click.echo(json.dumps(told, indent=2))
 
 
 def ask_secret(provider: str, field: Field) -> Secret | None:

@@ -10,6 +10,7 @@ import click
 from raic.assembly.array_control import DRILL_WAYS
 from raic.cli.array import json_option, nodedir_argument
 from raic.cli.arraytables import print_drill
+from raic.cli.completion import provider_names
 from raic.cli.failing import FAILED
 from raic.cli.following import follow
 from raic.cli.node_link import NodeLink
@@ -29,7 +30,13 @@ def _seconds(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 @click.command()
 @nodedir_argument
-@click.option("--lose", "name", metavar="NAME", help="The provider that is lost.")
+@click.option(
+    "--lose",
+    "name",
+    metavar="NAME",
+    shell_complete=provider_names,
+    help="The provider that is lost.",
+)
 @click.option(
     "--how",
     type=click.Choice(DRILL_WAYS),

@@ -20,6 +20,7 @@ from raic.assembly.certifying import (
 )
 from raic.backends.certify import FOLDER, Certification, Options
 from raic.backends.registry import size
+from raic.cli.completion import provider_names
 from raic.cli.failing import FAILED
 from raic.cli.place import DEFAULT_DIRECTORY
 from raic.cli.providertables import describe_certification, print_providers
@@ -74,7 +75,7 @@ def list_(nodedir: Path, *, as_json: bool) -> None:
 
 
 @providers.command()
-@click.argument("name")
+@click.argument("name", shell_complete=provider_names)
 @_nodedir
 @_as_json
 @click.option(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from raic.cli.failing import FAILED
 from raic.cli.pinned import Answer, PinnedClient, Unexpected, parse_nurl
@@ -31,7 +32,8 @@ Step = tuple[str, Callable[[], None]]
     help="Also complete an immutable share and read it back.  It stays until its lease expires,"
     " because the protocol knows no way to delete it.",
 )
-def selftest(node: str, thorough: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def selftest(node: str, *, thorough: bool, as_json: bool) -> None:
     """Visit a running node as a client would, and leave nothing behind.
 
     Exits with 1 if any step fails.  NODEDIR is to be preferred: a NURL on the command line can be
@@ -42,11 +44,21 @@ def selftest(node: str, thorough: bool) -> None:
     groups = [visit.version(), visit.share(), visit.slot()]
     if thorough:
         groups.append(visit.complete_share())
+    outcomes: list[Outcome] = []
     try:
-        passed = [run_group(group) for group in groups]
+        for group in groups:
+            for outcome in run_group(group):
+                outcomes.append(outcome)
+                if not as_json:
+                    click.echo(outcome.line())
     finally:
         client.close()
-    if not all(passed):
+    works = not any(each.problem for each in outcomes)
+    if as_json:
+        steps = [asdict(each) for each in outcomes]
+        click.echo(json.dumps({"works": works, "steps": steps}, indent=2))
+        click.get_current_context().exit(0 if works else FAILED)
+    if not works:
         click.echo("the node does not work as it should", err=True)
         click.get_current_context().exit(FAILED)
     click.echo("the node works")
@@ -78,21 +90,40 @@ def _private(node: Path) -> Path:
     return node / "private"
 
 
-def run_group(steps: Iterator[Step]) -> bool:
-    """Run steps, each needing the one before, and print how long each took."""
+@frozen
+class Outcome:
+    """What became of a step.
+
+    :ivar milliseconds: how long it took.
+    :ivar problem: why it failed; empty if it did not.
+    """
+
+    name: str
+    milliseconds: float
+    problem: str = ""
+
+    def line(self) -> str:
+        """For people."""
+        took = f"{self.milliseconds:9.1f} ms"
+        if self.problem:
+            return f"FAILED {took}  {self.name}: {self.problem}"
+        return f"ok     {took}  {self.name}"
+
+
+def run_group(steps: Iterator[Step]) -> Iterator[Outcome]:
+    """Run steps, each needing the one before, up to the first that fails."""
     for name, step in steps:
         begun = time.perf_counter()
         try:
             step()
         except Unexpected as error:
-            click.echo(f"FAILED {_elapsed(begun)}  {name}: {error}")
-            return False
-        click.echo(f"ok     {_elapsed(begun)}  {name}")
-    return True
+            yield Outcome(name, _elapsed(begun), str(error))
+            return
+        yield Outcome(name, _elapsed(begun))
 
 
-def _elapsed(begun: float) -> str:
-    return f"{(time.perf_counter() - begun) * 1000:9.1f} ms"
+def _elapsed(begun: float) -> float:
+    return round((time.perf_counter() - begun) * 1000, 1)
 
 
 def expect(condition: bool, otherwise: str) -> None:

@@ -167,8 +167,7 @@ class Interrupts(SynchronousTestCase):
         return talk
 
     def assert_nothing(self, talk: Conversation) -> None:
-        talk.interrupt()
-        talk.expect("nothing was made")
+        talk.interrupt("nothing was made")
         self.assertEqual(talk.end(), 1)
         self.assertEqual(list(self.parent.iterdir()), [])
 

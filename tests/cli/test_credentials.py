@@ -288,20 +288,28 @@ class Commands(SynchronousTestCase):
         self.invoke("set", "aws", "--store", "file", typed=TYPED, environment=environment)
         self.invoke("set", "aws", typed=TYPED)
         environment["RAIC_AWS_ACCESS_KEY_ID"] = KEY_ID
-        result = self.invoke("delete", "aws", environment=environment)
+        result = self.invoke("delete", "aws", typed="y\n", environment=environment)
         self.assertEqual(result.exit_code, 0, result.output)
         self.assertIn("deleted from: OS keychain", result.output)
         self.assertIn("deleted from: encrypted file", result.output)
         self.assertIn("still there: aws access_key_id, in environment", result.output)
         self.assertEqual(self.kept(), [])
-        result = self.invoke("delete", "aws", environment={"RAIC_CREDENTIALS_PASSPHRASE": "x"})
+        result = self.invoke(
+            *("delete", "aws", "--yes"), environment={"RAIC_CREDENTIALS_PASSPHRASE": "x"}
+        )
         self.assertEqual(result.exit_code, 1)
         self.assertIn("the passphrase is wrong", result.stderr)
 
     def test_deleting_nothing_is_no_mistake(self) -> None:
-        result = self.invoke("delete", "aws")
+        result = self.invoke("delete", "aws", "--yes")
         self.assertEqual(result.exit_code, 0, result.output)
         self.assertEqual(result.output, "nothing is left of the credentials of aws\n")
+
+    def test_delete_asks_first(self) -> None:
+        self.invoke("set", "aws", typed=TYPED)
+        result = self.invoke("delete", "aws", typed="n\n")
+        self.assertEqual(result.exit_code, 1)
+        self.assertNotEqual(self.kept(), [])
 
     # all
 

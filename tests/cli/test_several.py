@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -66,6 +67,29 @@ class Several(SynchronousTestCase):
         tested = raic("selftest", self.node / "servers" / "one")
         self.assertIn("the node works", tested.stdout)
         self.assertEqual(program.terminate(), 0)
+
+    def test_a_reload_and_a_status_are_those_of_all(self) -> None:
+        program = self.start()
+        program.wait_for_output("storage node is ready", SECONDS)
+        path = self.node / "raic.cfg"
+        text = path.read_text().replace("path = two", "path = two\nprice_storage = 0.02")
+        path.write_text(
+            f"{text}[storage]\nreadonly = true\n".replace("nickname = x", "nickname = y")
+        )
+        told = json.loads(here("reload", self.node, "--json").stdout)
+        self.assertEqual(
+            {each["name"] for each in told["changed"]},
+            {"[storage] readonly", "[provider:two] price_storage"},
+        )
+        self.assertEqual([each["name"] for each in told["kept"]], ["[node] nickname"])
+        status = json.loads(here("status", self.node, "--json").stdout)
+        self.assertEqual(
+            [(each["name"], each["readonly"]) for each in status["servers"]],
+            [("one", True), ("two", True)],
+        )
+        one = json.loads(here("status", self.node / "servers" / "one", "--json").stdout)
+        self.assertEqual([each["name"] for each in one["servers"]], ["one"])
+        self.assertIn("two: x-two", here("status", self.node).stdout)
 
     def test_when_none_can_start_the_process_ends(self) -> None:
         (self.node / "file").write_text("")

@@ -41,9 +41,17 @@ class Conversation:
         self._child.expect_exact(text)
         self._note()
 
-    def interrupt(self) -> None:
-        """Ctrl-C."""
-        self._child.sendintr()
+    def interrupt(self, text: str) -> None:
+        """Ctrl-C, until it says something.
+
+        An impatient operator's: Python overlooks one that comes just before it begins to read.
+        """
+        for _ in range(int(SECONDS)):
+            self._child.sendintr()
+            if self._child.expect_exact([text, pexpect.TIMEOUT], timeout=2.0) == 0:
+                self._note()
+                return
+        raise AssertionError(f"it never said {text!r}")
 
     def end(self) -> int:
         """Wait for its end; its exit code."""
