@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from zope.interface import implementer
@@ -260,25 +260,30 @@ class StorageService:
         """See :class:`raic.interfaces.IStorageService`."""
         return self._slots.read(storage_index, shnums, vectors)
 
-    @async_to_deferred
-    async def read_test_write(
+    def read_test_write(
         self,
         storage_index: bytes,
         write_enabler: bytes,
         secrets: LeaseSecrets,
         vectors: Mapping[int, TestWriteVectors],
         reads: Sequence[ReadVector],
-    ) -> ReadTestWriteResult:
+    ) -> Deferred[ReadTestWriteResult]:
         """See :class:`raic.interfaces.IStorageService`."""
+        refusal = self._refusal(bool(vectors))
+        if refusal is not None:
+            return fail(refusal)
+        return self._slots.read_test_write(storage_index, write_enabler, secrets, vectors, reads)
+
+    def _refusal(self, changes: bool) -> Exception | None:
+        """Why a message to a slot is not taken; None when it is."""
         if self._stopping:
-            raise ServiceStopping("the node is shutting down")
-        if vectors and self._permissions.readonly_mutable:
-            raise NoSpace("node", "read_test_write", "readonly_mutable = true: slots are read-only")
-        if vectors and not self._may_write():
-            raise OwnershipUnknown("node", "read_test_write", "the prefix is not this node's now")
-        return await self._slots.read_test_write(
-            storage_index, write_enabler, secrets, vectors, reads
-        )
+            return ServiceStopping("the node is shutting down")
+        if changes and self._permissions.readonly_mutable:
+            text = "readonly_mutable = true: slots are read-only"
+            return NoSpace("node", "read_test_write", text)
+        if changes and not self._may_write():
+            return OwnershipUnknown("node", "read_test_write", "the prefix is not this node's now")
+        return None
 
     # Both
 

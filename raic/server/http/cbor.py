@@ -9,7 +9,7 @@ memory are bounded by a limit on the number of items.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 MAX_ITEMS = 65_536
 """A write vector is five items, so this is some thirteen thousand of them."""
@@ -49,21 +49,22 @@ class _Decoder:
     def item(self, depth: int) -> object:
         """The next item, which may contain ``depth`` levels of others."""
         kind, argument = self._head(depth)
+        if kind == _TEXT:
+            return self._string(kind, argument).decode("utf-8")
         if kind == _UNSIGNED and argument is not None:
             return argument
         if kind == _BYTES:
             return self._string(kind, argument)
-        if kind == _TEXT:
-            return self._string(kind, argument).decode("utf-8")
-        if kind == _ARRAY:
-            return [self.item(depth - 1) for _ in self._count(argument)]
+        item, depth = self.item, depth - 1
         if kind == _MAP:
-            return {self.item(depth - 1): self.item(depth - 1) for _ in self._count(argument)}
+            return {item(depth): item(depth) for _ in self._entries(argument)}
+        if kind == _ARRAY:
+            return [item(depth) for _ in self._entries(argument)]
         return self._special(kind, argument, depth)
 
     def _special(self, kind: int, argument: int | None, depth: int) -> object:
         if kind == _TAG and argument == _SET:
-            content = self.item(depth - 1)
+            content = self.item(depth)
             if isinstance(content, list):
                 return set(content)
         if kind == _SIMPLE and argument in _CONSTANTS:
@@ -90,19 +91,18 @@ class _Decoder:
         self.at = end
         return initial >> 5, argument
 
-    def _count(self, length: int | None) -> Iterator[None]:
+    def _entries(self, length: int | None) -> Iterable[object]:
         """Iterate as often as a container has entries; a length that lies ends in an error."""
-        if length is not None:
-            for _ in range(length):
-                yield
-            return
+        return self._until_break() if length is None else range(length)
+
+    def _until_break(self) -> Iterator[None]:
         while self._data[self.at] != _BREAK:
             yield
         self.at += 1
 
     def _string(self, kind: int, length: int | None) -> bytes:
         if length is None:
-            return b"".join(self._piece(kind) for _ in self._count(None))
+            return b"".join(self._piece(kind) for _ in self._until_break())
         end = self.at + length
         if end > len(self._data):
             raise ValueError("the message is cut short")

@@ -96,7 +96,7 @@ class StorageChannel(HTTPChannel):
 
     def headerReceived(self, line: bytes) -> bool:
         """Refuse lengths with more digits than Python converts."""
-        if line[:15].lower() == b"content-length:" and len(line) > 64:
+        if len(line) > 64 and line[:15].lower() == b"content-length:":
             self._respondToBadRequestAndDisconnect()
             return False
         return bool(super().headerReceived(line))
