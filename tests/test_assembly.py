@@ -7,17 +7,20 @@ from pathlib import Path
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import TestCase
 
-from raic.assembly import NodeFacts, StorageNode, restore_index
+from raic.assembly import NodeFacts, RestoredIndex, StorageNode, restore_index
 from raic.assembly.stack import make_provider
 from raic.config.identity import Identity
 from raic.config.loading import parse_config
 from raic.config.model import Config
 from raic.errors import IndexMissing, ProviderError
 from raic.shares.keys import ShareKey, new_transaction_id
+from raic.values import LeaseSecrets
 from raic.workers import ThreadWorkers
 from tests.config.nodes import node_directory
 from tests.contracts.driving import reactor
 from tests.end_to_end.processes import free_port
+
+SECRETS = LeaseSecrets(b"r" * 32, b"c" * 32)
 
 
 class AssemblyCase(TestCase):
@@ -137,3 +140,66 @@ class Restoring(AssemblyCase):
         await restore_index(self.config, self.identity, reactor, lambda _: None)
         names = [path.name for path in self.path.glob("index.sqlite*")]
         self.assertEqual(names, ["index.sqlite"])
+
+
+class Damaging(AssemblyCase):
+    """An index that is lost or damaged in every way, and a node directory that is made anew."""
+
+    async def run_with(self, data: bytes) -> None:
+        node = self.make_node()
+        await node.start()
+        await self.store_in(node, data)
+        await node.stop()
+
+    async def store_in(self, node: StorageNode, data: bytes) -> None:
+        service = node._service
+        assert service is not None
+        index = data.ljust(16, b"-")
+        allocation = await service.allocate_buckets(index, {0}, len(data), SECRETS, b"u" * 32)
+        await allocation.allocated[0].write(0, data)
+        await allocation.allocated[0].close()
+
+    async def restored(self, *, headers_only: bool = False) -> RestoredIndex:
+        return await restore_index(
+            self.config, self.identity, reactor, lambda _: None, headers_only=headers_only
+        )
+
+    async def test_however_the_index_is_damaged_every_share_is_back(self) -> None:
+        await self.run_with(b"one")
+        await self.run_with(b"two")
+        whole = self.config.index_path.read_bytes()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 1
+        for damaged in (None, b"", whole[: len(whole) // 2], bytes(flipped), b"x" * 5000):
+            self.config.index_path.unlink()
+            if damaged is not None:
+                self.config.index_path.write_bytes(damaged)
+            restored = await self.restored()
+            self.assertTrue(restored.checkpoint)
+            self.assertEqual((restored.report.shares, restored.report.problem_count), (2, 0))
+            self.assertEqual(restored.kept is None, damaged is None)
+            self.assertEqual((await self.run_once()).totals.shares, 2)
+
+    async def test_damaged_copies_are_named_and_older_ones_tried(self) -> None:
+        for data in (b"one", b"two", b"three"):
+            await self.run_with(data)
+        copies = sorted((self.path / "storage").rglob("index,*"))
+        self.assertEqual(len(copies), 3)
+        for number, copy in enumerate(reversed(copies), 1):
+            content = bytearray(copy.read_bytes())
+            content[-20] ^= 8
+            copy.write_bytes(content)
+            restored = await self.restored()
+            self.assertEqual(len(restored.damaged), number)
+            self.assertEqual(bool(restored.checkpoint), number < len(copies))
+            self.assertEqual(restored.report.shares, 3)
+
+    async def test_headers_alone_find_the_same(self) -> None:
+        await self.run_with(b"one")
+        restored = await self.restored(headers_only=True)
+        self.assertEqual((restored.checkpoint, restored.report.shares), ("", 1))
+
+    async def test_none_are_made_where_none_are_wanted(self) -> None:
+        self.configure(storage="checkpoints_kept = 0\n")
+        await self.run_with(b"one")
+        self.assertEqual(list((self.path / "storage").rglob("index,*")), [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,15 +14,23 @@ from twisted.internet.defer import Deferred, fail
 from raic.errors import IndexFull, IndexTooNew, ProviderUnreachable
 from raic.shares.checkpoints import CheckpointSettings, fetch_checkpoint
 from raic.shares.checkpoints.checkpointer import LAST_SECONDS, LOOK_SECONDS, RETRY_SECONDS
-from raic.shares.checkpoints.sealed import BLOCK_BYTES, CheckpointDamaged
+from raic.shares.checkpoints.sealed import BLOCK_BYTES, CheckpointDamaged, seal_file
 from raic.shares.index import copies
 from raic.shares.index.files import schema_scripts
-from raic.shares.keys import CHECKPOINTS, CheckpointKey, encode_index, parse_checkpoint_key
+from raic.shares.keys import (
+    CHECKPOINTS,
+    CheckpointKey,
+    encode_index,
+    new_checkpoint_name,
+    parse_checkpoint_key,
+)
 from raic.shares.sealing import Sealer
 from raic.values import LEASE_SECONDS
 from tests.shares.checkpoint_world import HOUR, CheckpointTestCase
 from tests.shares.slot_machine_world import put
 from tests.shares.stores import INDEX_A, NOW
+
+VERSION_1 = Path(__file__).with_name("index") / "version-1.db.gz"
 
 
 class Making(CheckpointTestCase):
@@ -265,3 +274,18 @@ class Damaged(CheckpointTestCase):
             self.remote, self.key, self.sealer, self.target, expires, lambda _: None
         )
         self.assertEqual(self.successResultOf(fetching).leases, 1)
+
+    def test_one_of_an_older_schema_is_upgraded(self) -> None:
+        old, packed = Path(self.mktemp()), Path(self.mktemp())
+        old.write_bytes(gzip.decompress(VERSION_1.read_bytes()))
+        name = new_checkpoint_name(NOW)
+        seal_file(name, old, packed, self.sealer, lambda: True)
+        self.key = CheckpointKey(name, packed.stat().st_size)
+        revived = self.successResultOf(self.fetched(packed.read_bytes()))
+        self.assertGreater(revived.shares, 0)
+        index = self.open(self.target)
+        totals = self.successResultOf(index.get_totals())
+        self.assertEqual((totals.shares, totals.slots), (revived.shares, revived.slots))
+        self.assertEqual((totals.garbage, totals.intents), (0, 0))
+        ended = self.successResultOf(index.get_usage(0))
+        self.assertGreater(ended.stored, 0)
