@@ -124,6 +124,7 @@ class StorageNode:
     :param warnings: what the process was warned of.
     :param name: of the server's section; empty when the process runs no other.
     :param set_log_level: called when another one is configured while the node runs.
+    :param also_reload: called at each reload that has no mistakes; never fails.
     :ivar status: tells how it is doing; None until it has started.
     """
 
@@ -139,6 +140,7 @@ class StorageNode:
         warnings: WarningBook | None = None,
         name: str = "",
         set_log_level: Callable[[str], None] = lambda level: None,
+        also_reload: Callable[[], Deferred[None]] | None = None,
     ) -> None:
         self._config = config
         self._warnings = warnings or WarningBook()
@@ -158,6 +160,7 @@ class StorageNode:
         self._reloader = Reloader(
             config, self._take_config, lambda config: set_log_level(config.node.log_level)
         )
+        self._reloader.also = also_reload
 
     @async_to_deferred
     async def start(self) -> NodeFacts:

@@ -113,12 +113,14 @@ class Reloader:
     :param config: what is in force at first.
     :param lasting: take up each configuration that comes into force, for ever.
     :ivar config: what is in force.
+    :ivar also: what else of the process is to look again; never fails.
     :ivar renew: has the providers use their present secrets; fires with whether they are others.
     :ivar move: goes over to other introducers; returns whether they are others.
     """
 
     def __init__(self, config: Config, *lasting: Callable[[Config], None]) -> None:
         self.config = config
+        self.also: Callable[[], Deferred[None]] | None = None
         self.renew: Callable[[], Deferred[bool]] | None = None
         self.move: Callable[[Sequence[str]], bool] | None = None
         self._workers: IWorkers | None = None
@@ -194,6 +196,8 @@ class Reloader:
         troubles: list[RaicError] = []
         credentials = await self._renew(troubles)
         introducers = self._move(troubles)
+        if self.also is not None:
+            await self.also()
         return Reloaded(merged.changed, merged.kept, credentials, introducers, tuple(troubles))
 
     async def _renew(self, troubles: list[RaicError]) -> bool:

@@ -49,6 +49,7 @@ _ASKED: Mapping[str, tuple[str, ...]] = {
 """What is asked of our own types; of others, what they require."""
 
 _FIRST_PORT = 3457
+_PAGE_PORT = 3456
 _AGAIN, _CHANGE, _KEEP = "again", "change", "keep"
 
 Try = Callable[[NewProvider, Mapping[str, str]], tuple[Finding, ...]]
@@ -111,8 +112,19 @@ class Interview:
         introducer = asking.ask(
             "\nthe FURL of an introducer, if there is one", asking.introducer, ""
         )
+        page = asking.ask(
+            "the port of the status page, on this machine; 'none' for no page",
+            self._page_port,
+            str(_PAGE_PORT),
+        )
         node = Composed(
-            nickname, tuple(listening), tuple(providers), array, shape == SERVERS, introducer
+            nickname,
+            tuple(listening),
+            tuple(providers),
+            array,
+            shape == SERVERS,
+            introducer,
+            page,
         )
         parse_servers(self.directory, node.text())
         return Answers(node, self._secrets)
@@ -123,6 +135,9 @@ class Interview:
         self._ports.append(port)
         here = asking.is_here(host)
         return Listening(port, "127.0.0.1" if host == "localhost" else host, here)
+
+    def _page_port(self, text: str) -> int | None:
+        return None if text == "none" else asking.free_port(self._ports)(text)
 
     # Providers
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 from attrs import frozen
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
@@ -80,6 +80,7 @@ class NodeProcess:
                     self._warnings,
                     server.name,
                     set_log_level,
+                    self._reload_page,
                 ),
             )
             for server in servers
@@ -185,9 +186,11 @@ class NodeProcess:
     def _reload(self) -> None:
         if self._serves:
             self._manager.reloading()
-        pages = [] if self._web is None else [self._web.reload()]
-        reloaded = gatherResults([*pages, *(self._reload_one(node) for _, node in self._nodes)])
+        reloaded = gatherResults([self._reload_one(node) for _, node in self._nodes])
         reloaded.addBoth(self._reloaded)
+
+    def _reload_page(self) -> Deferred[None]:
+        return succeed(None) if self._web is None else self._web.reload()
 
     def _reload_one(self, node: StorageNode) -> Deferred[Any]:
         # Whatever is wrong, the log says so.

@@ -54,6 +54,7 @@ class Composed:
     :ivar array: ``needed`` and ``happy`` of an array of all providers; None for none.
     :ivar servers: whether each provider is a server of its own.
     :ivar listening: of each server; one, unless there are several.
+    :ivar web_port: of the status page, on this machine; None for no page.
     """
 
     nickname: str
@@ -62,6 +63,7 @@ class Composed:
     array: tuple[int, int] | None = None
     servers: bool = False
     introducer: str = ""
+    web_port: int | None = None
 
     def text(self) -> str:
         """The file.
@@ -75,6 +77,7 @@ class Composed:
             "[node]",
             f"nickname = {self.nickname}",
             *([] if self.servers else self.listening[0].lines()),
+            *([] if self.web_port is None else [f"web.port = tcp:{self.web_port}"]),
             "",
             *self._backend(),
             *([f"[client]\nintroducer.furl = {self.introducer}\n"] if self.introducer else []),

@@ -96,7 +96,8 @@ class Composing(SynchronousTestCase):
         return Composed(**{**known, **others})  # type: ignore[arg-type]  # a table of them
 
     def test_an_array_and_several_servers_can_be_loaded(self) -> None:
-        (array,) = parse_servers(NODE, self.composed(array=(1, 2)).text())
+        (array,) = parse_servers(NODE, self.composed(array=(1, 2), web_port=3456).text())
+        self.assertEqual(array.node.web_port, "tcp:3456")
         assert isinstance(array.backend, ArraySettings)
         self.assertEqual((array.backend.needed, array.backend.happy), (1, 2))
         servers = parse_servers(NODE, self.composed(servers=True).text())
@@ -185,6 +186,7 @@ class Interrupts(SynchronousTestCase):
                 ("the port to listen on", str(free_port())),
                 ("the folder", ""),
                 ("an introducer", ""),
+                ("the status page", "none"),
             ]
         )
         talk.expect("make this node in")
@@ -208,6 +210,8 @@ class Interrupts(SynchronousTestCase):
                 ]
             )
             if url == moto.url:
-                talk.answer([("an introducer", ""), ("make this node in", "y")])
+                talk.answer(
+                    [("an introducer", ""), ("the status page", "none"), ("make this node in", "y")]
+                )
                 talk.expect("New passphrase")
             self.assert_nothing(talk)

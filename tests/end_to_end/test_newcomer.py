@@ -93,6 +93,7 @@ class Newcomer(SynchronousTestCase):
                 ("shall suffice to read", ""),
                 ("before it is acknowledged", ""),
                 ("an introducer", ""),
+                ("the status page", str(free_port())),
                 ("make this node in", "y"),
             ]
         )
