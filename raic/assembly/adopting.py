@@ -9,6 +9,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, gatherResults
 
+from raic.assembly.clearing import clear_garbage
 from raic.assembly.members import Reactor
 from raic.assembly.offline import OfflineNode, offline_node
 from raic.assembly.persisting import persistently
@@ -17,6 +18,7 @@ from raic.config.model import Config
 from raic.deferreds import async_to_deferred
 from raic.errors import OperationRefused
 from raic.interfaces import IIndex
+from raic.shares.orphans import find_orphans
 from raic.shares.sealing import Sealer
 from raic.shares.tahoe.containers import Container, Kind, NotAContainer, read_container_at
 from raic.shares.tahoe.folder import FoundSet, LeftAlone, find_advisories, find_shares
@@ -132,9 +134,20 @@ async def adopt_shares(
             "set fsync = true in raic.cfg until the shares are moved, or adopt without --move",
         )
     async with offline_node(config, identity, reactor) as node:
+        if move and config.local:
+            await _make_room(node, reactor)
         adopting = _Adopting(node, identity, reactor, progress, move)
         await adopting.run(storage)
         return adopting.report
+
+
+async def _make_room(node: OfflineNode, reactor: Reactor) -> None:
+    """Delete what an adoption that was cut short has left half-done: there may be no room for it
+    and its share.
+    """
+    if not node.index.was_clean():
+        await find_orphans(node.provider, node.index, reactor)
+    await clear_garbage(node, reactor)
 
 
 class _Adopting:

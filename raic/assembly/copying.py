@@ -11,11 +11,11 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 from attrs import evolve, frozen
 
+from raic.assembly.clearing import EVER, clear_garbage
 from raic.assembly.copynote import (
     COPYING,
     DELETING,
@@ -35,6 +35,7 @@ from raic.config.model import Config
 from raic.deferreds import async_to_deferred
 from raic.errors import ConfigurationError, IndexMissing, OperationRefused
 from raic.interfaces import IIndex
+from raic.shares.checkpoints.fetching import list_checkpoints
 from raic.shares.index.sqlite import COUNTERS
 from raic.shares.listing import in_parallel
 from raic.shares.sealing import Sealer
@@ -48,7 +49,6 @@ ASIDE = "index.sqlite.copy"
 FORMER = ".copied-from"
 """Appended to the names of the former index and ``raic.cfg``."""
 
-_EVER = 2**62
 _PAGE = 1000
 _CARRIED = ("advisories", "expunged", "expiry_runs")
 """Tables that are about what happened, not about where something is."""
@@ -186,7 +186,7 @@ async def _forget(index: IIndex, reactor: Reactor) -> None:
     after = None
     while True:
         batch = ExpiryBatch(now, now, now, _PAGE, after)
-        _, after = await index.expire(ExpiryRule(_EVER), batch)
+        _, after = await index.expire(ExpiryRule(EVER), batch)
         if after is None:
             return
 
@@ -307,24 +307,21 @@ def _remove_sidecars(path: Path) -> None:
 async def _delete(
     former: Config, identity: Identity, reactor: Reactor, report: CopiedNode, progress: Progress
 ) -> CopiedNode:
-    """Delete every object that the former index knows, garbage too, then that index."""
+    """Delete every object that the former index knows, garbage too, its checkpoints, then it."""
     old = evolve(former, index_name=_former(former.index_path).name)
     if not old.index_path.exists():
         return report
+
+    def deleted(count: int) -> None:
+        nonlocal report
+        report = evolve(report, deleted=report.deleted + count)
+        progress(report)
+
     async with offline_node(old, identity, reactor) as node:
         await _forget(node.index, reactor)
-        while garbage := await node.index.next_garbage(_EVER, _PAGE):
-            keys = [one.key for one in garbage]
-            kept = await persistently(partial(node.provider.delete_objects, keys), reactor)
-            gone = [evolve(one, passes=1) for one in garbage if one.key not in kept]
-            if not gone:
-                raise OperationRefused(
-                    f"{old.backend.name} does not delete {keys[0]}",
-                    "see to it, then give the command again",
-                )
-            await node.index.settle_garbage(gone)
-            report = evolve(report, deleted=report.deleted + len(gone))
-            progress(report)
+        await clear_garbage(node, reactor, deleted)
+        whole, partial = await list_checkpoints(node.provider)
+        await node.provider.delete_objects([str(key) for key in (*whole, *partial)])
     old.index_path.unlink()
     _remove_sidecars(old.index_path)
     return report

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from raic.cli import main
 from raic.config.identity import load_identity, new_identity_files
 from raic.config.loading import load_config
+from raic.shares.keys import encode_index
 from raic.shares.tahoe.containers import (
     Container,
     immutable_frame,
@@ -213,6 +214,20 @@ class Adopting(SynchronousTestCase):
         self.assertIn(f"left alone: {another}: its write enabler", done.stdout)
         left = {path for path in world.storage.rglob("*") if path.is_file()}
         self.assertEqual(left, {bad, odd, another})
+
+    def test_moving_first_deletes_what_a_killed_one_has_left(self) -> None:
+        world = self.world
+        world.fill()
+        world.adopt()
+        (path,) = (world.new / "storage").rglob(f"*{encode_index(bytes([2]) * 16)}*")
+        stray = path.with_name(path.name.replace(path.name.split(".")[1], "a" * 26))
+        stray.write_bytes(path.read_bytes())
+        with closing(sqlite3.connect(world.new / "index.sqlite")) as index, index:
+            index.execute("UPDATE meta SET clean = 0")
+        self.assertEqual(world.adopt("--move").returncode, 0)
+        self.assertFalse(stray.exists())
+        self.assertTrue(path.exists())
+        self.assertEqual(world.rows("SELECT count(*) FROM garbage"), [(0,)])
 
     def test_moving_leaves_nothing_but_what_differs(self) -> None:
         world = self.world

@@ -19,6 +19,9 @@ BUSY_SECONDS = 10.0
 
 _SIDECARS = ("-wal", "-shm")
 _JOURNAL_LIMIT = 64 * 1024 * 1024
+_CACHE_KIB = 16 * 1024
+"""Of each connection, at most: the inner pages of a large index, and what one transaction of the
+expiry changes, which would otherwise be written twice."""
 
 
 def schema_scripts() -> tuple[str, ...]:
@@ -99,6 +102,7 @@ def connect(
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         teach(connection, measure)
     except BaseException:
         connection.close()
