@@ -57,7 +57,7 @@ def raic_commands(shown: Shown) -> Iterator[list[str]]:
     line = re.sub(r'"\$\(.*?\)"', "NURL", shown.command)
     line = re.sub(r"\$\(.*?\)", "1", line)
     line = re.sub(r"[][]", " ", line).replace("...", " ")
-    for part in re.split(r"&&|;| \| ", line):
+    for part in re.split(r"&&|;| \| | > .*", line):
         words = shlex.split(part)
         names = [at for at, word in enumerate(words) if word in ("raic", "venv/bin/raic")]
         if not names or (names[0] != 0 and words[0] != "runuser"):
