@@ -21,7 +21,11 @@ from raic.config.composing import NewProvider
 from raic.config.creating import NewNode, create_from_text, create_new_node
 from raic.config.credentials import Secret, Wanted, find_passphrase, standard_sources
 from raic.config.credentials.keychain import KeychainSource
-from raic.config.credentials.sealedfile import SealedFileSource
+from raic.config.credentials.sealedfile import (
+    PASSPHRASE_CREDENTIAL,
+    PASSPHRASE_VARIABLE,
+    SealedFileSource,
+)
 from raic.config.identity import load_identity
 from raic.config.model import Config
 from raic.config.providerkeys import FILESYSTEM
@@ -53,10 +57,16 @@ def hold_conversation(directory: Path, now: int) -> tuple[Config, ...]:
     click.confirm(f"make this node in {directory}?", default=True, abort=True)
     keeping = _Keeping(answers)
     try:
-        return create_from_text(directory, text, int(time.time()), keeping.keep)
+        configs = create_from_text(directory, text, int(time.time()), keeping.keep)
     except BaseException:
         keeping.undo()
         raise
+    if keeping.in_file:
+        click.echo(
+            f"the node needs the passphrase at each start: in {PASSPHRASE_VARIABLE}, or as the"
+            f" systemd credential {PASSPHRASE_CREDENTIAL}"
+        )
+    return configs
 
 
 class _Attempt:
@@ -95,12 +105,16 @@ class _Attempt:
 
 
 class _Keeping:
-    """Keeps the secrets of a node that is just being made, and can undo that."""
+    """Keeps the secrets of a node that is just being made, and can undo that.
+
+    :ivar in_file: whether they are in the encrypted file.
+    """
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self._kept: list[tuple[Store, Wanted]] = []
         self._passphrase: Secret | None = None
+        self.in_file = False
 
     def keep(self, aside: Path, configs: Sequence[Config]) -> None:
         """Keep them; see :data:`~raic.config.creating.Fill`."""
@@ -140,6 +154,7 @@ class _Keeping:
         sources.file.store(wanted, secrets)
         name = sources.file.path.name
         click.echo(f"{wanted.provider}: kept in {config.private / name}")
+        self.in_file = True
 
     def _ask(self) -> Secret:
         """The passphrase of the encrypted file: one for all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from raic.errors import ConfigurationError
 from tests.cli.test_commands import invoke
 from tests.contracts.driving import reactor
 from tests.end_to_end.conversation import Conversation, Step, s3_steps
-from tests.end_to_end.processes import free_port
+from tests.end_to_end.processes import clean_environment, free_port, installed
 from tests.services.moto import moto_endpoint
 from tests.services.scripted_http import Answer, ScriptedServer
 
@@ -161,11 +162,24 @@ class Interrupts(SynchronousTestCase):
         self.parent = Path(self.mktemp()).absolute()
         self.parent.mkdir()
 
+        self.moto = moto_endpoint()
+
     def talk(self) -> Conversation:
         environment = {**NO_KEYCHAIN, "TMPDIR": str(self.parent)}
         talk = Conversation(self.parent / "node", environment)
         self.addCleanup(talk.kill)
         return talk
+
+    def cloud_steps(self, url: str) -> list[Step]:
+        """The answers for a node with one cloud, up to its secrets."""
+        keys = (self.moto.access_key_id, self.moto.secret_access_key)
+        kind, _, *rest = s3_steps("", self.moto.make_container(), url, keys)
+        return [
+            *BEGINNING,
+            ("where [folder]", "cloud"),
+            ("the port to listen on", str(free_port())),
+            *(kind, *rest),
+        ]
 
     def assert_nothing(self, talk: Conversation) -> None:
         talk.interrupt("nothing was made")
@@ -193,25 +207,43 @@ class Interrupts(SynchronousTestCase):
         self.assert_nothing(talk)
 
     def test_while_a_service_does_not_answer_and_while_secrets_are_kept(self) -> None:
-        moto = moto_endpoint()
-        container = moto.make_container()
-        keys = (moto.access_key_id, moto.secret_access_key)
         silent = ScriptedServer(reactor, lambda request: Answer(silent=True))
         self.addCleanup(silent.stop)
-        for url in (silent.url, moto.url):
+        for url in (silent.url, self.moto.url):
             talk = self.talk()
-            talk.answer(
-                [
-                    *BEGINNING,
-                    ("where [folder]", "cloud"),
-                    ("the port to listen on", str(free_port())),
-                    *s3_steps("", container, url, keys)[:1],
-                    *s3_steps("", container, url, keys)[2:],
-                ]
-            )
-            if url == moto.url:
+            talk.answer(self.cloud_steps(url))
+            if url == self.moto.url:
                 talk.answer(
                     [("an introducer", ""), ("the status page", "none"), ("make this node in", "y")]
                 )
                 talk.expect("New passphrase")
             self.assert_nothing(talk)
+
+    def test_without_a_keychain_secrets_go_into_a_file_with_a_passphrase(self) -> None:
+        talk = self.talk()
+        talk.answer(
+            [
+                *self.cloud_steps(self.moto.url),
+                ("an introducer", ""),
+                ("the status page", "none"),
+                ("make this node in", "y"),
+                ("New passphrase", "open sesame"),
+                ("Repeat", "open sesame"),
+            ]
+        )
+        talk.expect("the node needs the passphrase at each start: in RAIC_CREDENTIALS_PASSPHRASE")
+        self.assertEqual(talk.end(), 0)
+        node = self.parent / "node"
+        for passphrase, code in (("open sesame", 0), ("another", 1)):
+            checked = subprocess.run(
+                [installed("raic"), "check", str(node)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=clean_environment() | NO_KEYCHAIN | {"RAIC_CREDENTIALS_PASSPHRASE": passphrase},
+                check=False,
+            )
+            self.assertEqual(checked.returncode, code, checked.stdout)
+        for path in node.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(self.moto.secret_access_key.encode(), path.read_bytes())

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pexpect
 from attrs import evolve
 from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
@@ -35,6 +36,7 @@ from raic.status import (
     plain,
 )
 from tests.cli.test_processes import NodeCase, here, raic
+from tests.end_to_end.processes import installed
 
 NODE = Path("/node")
 NOW = 1_700_000_600.0
@@ -251,3 +253,18 @@ class Processes(NodeCase):
         self.assertIn("raic run", told["process"]["remedy"])
         self.assertTrue(all(each["remedy"] for each in said["findings"]))
         self.assertIn("did you mean readonly?", done.stdout)
+
+    def test_it_can_be_watched_also_while_the_node_is_away(self) -> None:
+        program = self.start()
+        watching: Any = pexpect.spawn(
+            installed("raic"), ["status", str(self.node.folder), "--watch"], timeout=60
+        )
+        self.addCleanup(watching.close, force=True)
+        watching.setwinsize(50, 140)
+        watching.expect_exact("holding: ")
+        program.terminate()
+        watching.expect_exact("no node runs")
+        watching.sendintr()
+        watching.expect(pexpect.EOF)
+        watching.close()
+        self.assertEqual(watching.exitstatus, 0)
