@@ -159,6 +159,12 @@ class Placements(ArrayCase):
         self.assertIn("no fragments go to d", found[1].text)
         self.assertEqual(found[1].remedy, f"raic array add d {self.path}")
 
+    async def test_more_than_there_are_to_write_to_is_an_error(self) -> None:
+        self.array("abc", "needed = 1\nhappy = 3\n")
+        await self.run_once()
+        self.array("abcd", "needed = 1\nhappy = 4\n")
+        await self.assert_found("placement", Level.ERROR, "writes need 4 providers: there can be")
+
     async def test_a_move_that_is_under_way_is_told(self) -> None:
         self.array("abc", "needed = 1\nhappy = 2\n")
         await self.run_once()

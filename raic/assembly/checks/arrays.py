@@ -109,8 +109,11 @@ def check_placement(view: ArrayView) -> list[Finding]:
         remedy = f"name {', '.join(unknown)} in {CONFIG_NAME} again, and drain or replace it"
         findings.append(_at(view, "providers", error(subject, text, f"{remedy} with raic array")))
     for name in empty:
-        text = f"no fragments go to {name}, though it is configured"
-        findings.append(warning(subject, text, f"raic array add {name} {view.node.directory}"))
+        text, level = f"no fragments go to {name}, though it is configured", warning
+        if len(placed) < view.settings.happy:
+            text = f"{text}, and writes need {view.settings.happy} providers: there can be none"
+            level = error
+        findings.append(level(subject, text, f"raic array add {name} {view.node.directory}"))
     if moving := sorted({row.former for row in placed if row.former is not None}):
         findings.append(good(subject, f"fragments are moving away from {', '.join(moving)}"))
     return findings or [good(subject, f"{len(placed)} fragments, one with each provider")]

@@ -408,6 +408,14 @@ class ArrayProvider:
                 array=self.name,
                 member=name,
             )
+        if len(rows) < self._happy:
+            self._log.warn(
+                "{array}: writes need {happy} providers, and there are {count}: nothing can be"
+                " written until more are added, or 'happy' is less",
+                array=self.name,
+                happy=self._happy,
+                count=len(rows),
+            )
         try:
             made = [self._made(name) for name in sorted(names - configured)]
             return Placement.of(rows, [*self._members, *made])

@@ -118,8 +118,10 @@ class FragmentStream:
         """See to it that a stripe's blocks are expected from enough lanes."""
         chosen = True
         while chosen and not self._finished:
-            # One at a time: a lane may fail as soon as it is opened.
-            chosen = self._open_another(stripe)
+            # One at a time: a lane may fail as soon as it is opened, and others may bring blocks,
+            # so that meanwhile the stripe is over.
+            present = max(stripe, self._stripe)
+            chosen = present <= self._last and self._open_another(present)
 
     def _open_another(self, stripe: int) -> bool:
         """Open a lane for a stripe, if there are not enough."""
@@ -192,6 +194,7 @@ class FragmentStream:
             health = self._tools.health.of(lane.member.name)
             health.was_right()
             health.took(size, seconds)
+        lane.skip_to(self._stripe)
         if lane.has(self._stripe):
             lane.late = False  # it has caught up
         self._pump()
