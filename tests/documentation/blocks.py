@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from textwrap import dedent
 
 from attrs import field, frozen
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 _BLOCK = re.compile(r"^( *)\.\. code-block:: console\n((?:\n|\1 +.*\n)+)", re.MULTILINE)
+_INI = re.compile(r"^( *)\.\. code-block:: ini\n((?:\n|\1 +.*\n)+)", re.MULTILINE)
 _LITERAL = re.compile(r"^ +(venv/bin/raic .*)$", re.MULTILINE)
 
 
@@ -50,6 +52,16 @@ def shown_in(page: Path) -> list[Shown]:
     if page.name == "README.rst":
         found += [Shown(page.name, line) for line in _LITERAL.findall(text)]
     return found
+
+
+def configurations_in(page: Path) -> list[str]:
+    """The pieces of ``raic.cfg`` that a page shows, without what is left out in them."""
+    found = [dedent(match[2]) for match in _INI.finditer(page.read_text())]
+    return [
+        re.sub(r"^.*\.\.\.$", "", text, flags=re.MULTILINE)
+        for text in found
+        if text.lstrip("\n").startswith("[") and not re.search(r"\[(Unit|Service)\]", text)
+    ]
 
 
 def raic_commands(shown: Shown) -> Iterator[list[str]]:

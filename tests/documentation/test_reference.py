@@ -12,6 +12,7 @@ from raic.backends.registry import provider_type, provider_types
 from raic.cli import main
 from raic.cli.manual import walk
 from raic.cli.remedies import WITHOUT_REMEDY, all_errors, describe_errors, what_to_do
+from raic.config.checking import check_text
 from raic.config.describing import (
     describe_keys,
     describe_settings,
@@ -20,7 +21,15 @@ from raic.config.describing import (
     place,
 )
 from raic.config.schema import SCHEMA, keys_of
-from tests.documentation.blocks import DOCS, ROOT, pages, raic_commands, shown_in
+from raic.errors import ConfigurationError
+from tests.documentation.blocks import (
+    DOCS,
+    ROOT,
+    configurations_in,
+    pages,
+    raic_commands,
+    shown_in,
+)
 
 CONFIGURATION = (DOCS / "configuration.rst").read_text()
 COMMANDS = (DOCS / "commands.rst").read_text() + (DOCS / "credentials.rst").read_text()
@@ -207,3 +216,24 @@ class Layers(SynchronousTestCase):
         known = keys_of("provider:any")
         self.assertEqual(shown, [(name, known[name].default) for name, _ in shown])
         self.assertGreater(len(shown), 4)
+
+
+class Configurations(SynchronousTestCase):
+    def problems(self, text: str) -> str:
+        """What the checks of single keys and values say, the places of secrets excepted."""
+        try:
+            check_text("raic.cfg", text).raise_problems()
+        except ConfigurationError as error:
+            return str(error)
+        return ""
+
+    def test_every_shown_configuration_has_keys_and_values_that_a_node_takes(self) -> None:
+        seen = 0
+        for page in pages():
+            for text in configurations_in(page):
+                seen += 1
+                self.assertEqual(self.problems(text), "", f"{page.name}:\n{text}")
+        self.assertGreater(seen, 20)
+
+    def test_a_mistake_would_be_found(self) -> None:
+        self.assertIn("nickname?", self.problems("[node]\nnicknam = attic\n"))
