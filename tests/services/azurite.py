@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import fcntl
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -19,10 +16,9 @@ from time import monotonic, sleep
 from attrs import field, frozen
 from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
 
-from tests.services.programs import need
+from tests.services.npm import npm_package
 
 VERSION = "3.35.0"
-INSTALL_SECONDS = 300.0
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 ACCOUNT = "devstoreaccount1"
@@ -64,7 +60,7 @@ def azurite_server() -> AzuriteServer:
 @contextmanager
 def running_azurite() -> Iterator[AzuriteServer]:
     """A server of one's own."""
-    program = installed()
+    program = npm_package("azurite", VERSION) / "dist" / "src" / "blob" / "main.js"
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="raic-azurite-") as folder:
         with (Path(folder) / "log").open("wb") as log:
@@ -84,33 +80,6 @@ def running_azurite() -> Iterator[AzuriteServer]:
             yield AzuriteServer(port)
         finally:
             _ended(process)
-
-
-def installed() -> Path:
-    """The program, which npm fetches once into the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "raic-tests" / f"azurite-{VERSION}"
-    program = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            _install(folder)
-    return program
-
-
-def _install(folder: Path) -> None:
-    need("npm")
-    shutil.rmtree(folder / "node_modules", ignore_errors=True)
-    arguments = ("--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder))
-    subprocess.run(
-        ["npm", "install", *arguments, f"azurite@{VERSION}"],
-        cwd=folder,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        timeout=INSTALL_SECONDS,
-    )
-    (folder / "complete").touch()
 
 
 def _free_port() -> int:

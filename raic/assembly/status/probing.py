@@ -15,14 +15,21 @@ from raic.errors import ObjectNotFound, ProviderError, ProviderTimedOut
 from raic.interfaces import IStorageProvider
 from raic.values import Space
 
-INTERVAL_SECONDS = 15.0
-"""How often a provider that is not used is asked for a sign of life."""
+LOOK_SECONDS = 2.0
+"""How often it is seen whether a provider gave signs of life by itself, which costs nothing."""
+
+INTERVAL_SECONDS = 10.0
+"""How long after the last sign of life a provider is asked for one."""
 
 AGAIN_SECONDS = 1.5
 """How soon it is asked again when there was none: one lost packet says nothing."""
 
 ANSWER_SECONDS = 5.0
 """How long it may take."""
+
+NOT_ASKED = frozenset({"get_space", "start"})
+"""Operations that succeed, or are made again and again, whoever uses the provider: a cloud answers
+the first without a request."""
 
 NO_OBJECT = "probe/nothing"
 """The key of no object: to be told so costs the cheapest of requests, wherever it is."""
@@ -49,6 +56,7 @@ class Probe:
         self._next: IDelayedCall | None = None
         self._asking: Deferred[None] | None = None
         self._successes = 0
+        self._ask_at = 0.0
         self._suspect = False
         self.answered: float | None = None
         self.problem: ProviderError | None = None
@@ -81,13 +89,14 @@ class Probe:
 
     async def _look(self) -> float:
         """See how it is; returns how long until the next time."""
+        if self._away():
+            return LOOK_SECONDS
         successes = self._count_successes()
         used, self._successes = successes > self._successes, successes
-        if self._away():
-            return INTERVAL_SECONDS
         if used and not self._is_local() and self.problem is None:
             self._is_well()
-            return INTERVAL_SECONDS
+        if self._clock.seconds() < self._ask_at:
+            return LOOK_SECONDS
         try:
             await self._ask()
         except ObjectNotFound:
@@ -96,7 +105,7 @@ class Probe:
             return self._did_not(error)
         else:
             self._is_well()
-        return INTERVAL_SECONDS
+        return LOOK_SECONDS
 
     def _is_local(self) -> bool:
         return self._member.settings.cloud is None
@@ -124,6 +133,7 @@ class Probe:
 
     def _is_well(self) -> None:
         self.answered = self._clock.seconds()
+        self._ask_at = self.answered + INTERVAL_SECONDS
         self._suspect = False
         if self.problem is not None:
             self.problem = None
@@ -142,11 +152,16 @@ class Probe:
                 remedy=error.remedy,
             )
         self.problem = error
-        return INTERVAL_SECONDS
+        self._ask_at = self._clock.seconds() + INTERVAL_SECONDS
+        return LOOK_SECONDS
 
     def _count_successes(self) -> int:
         observation = self._member.layers.observation
         if observation is None:
             return 0
-        operations = observation.snapshot().operations.values()
-        return sum(each.calls - sum(each.errors.values()) for each in operations)
+        operations = observation.snapshot().operations.items()
+        return sum(
+            each.calls - sum(each.errors.values())
+            for name, each in operations
+            if name not in NOT_ASKED
+        )

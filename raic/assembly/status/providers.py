@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from raic.assembly.members import MemberStack
 from raic.assembly.stack import ProviderStack
 from raic.assembly.status.history import History, Key, total
-from raic.assembly.status.probing import Probe
+from raic.assembly.status.probing import NOT_ASKED, Probe
 from raic.backends.array.drill import GONE
 from raic.backends.array.maintenance import ArrayStatus, MemberStatus
 from raic.backends.layers.circuit import CircuitState
@@ -28,9 +28,6 @@ from raic.tally import OperationFigures
 
 PROVIDER = "provider"
 """The first part of the keys of providers' figures."""
-
-_SIGNS_OF_LIFE = frozenset({"get_space", "start"})
-"""Operations that the node asks for by itself, however little it has to do."""
 
 _SHAKY = {
     FAILING: "it failed lately, or what it answered was wrong",
@@ -194,7 +191,7 @@ class Providers:
     ) -> ProviderSummary:
         health, layers = self._health(name, member), stack.layers
         figures = {key: each for key, each in self.figures().items() if key[1] == name}
-        telling = [key for key in figures if key[2] not in _SIGNS_OF_LIFE]
+        telling = [key for key in figures if key[2] not in NOT_ASKED]
         rates, summed = self._history.rates(telling), total(figures[key] for key in telling)
         probe = self._probes.get(name)
         observation = layers.observation

@@ -87,6 +87,8 @@ _DEFAULT = CircuitSettings()
 class CircuitBreaker(CallLayer):
     """Fails calls at once with ``CircuitOpen`` while the provider is known to be down.
 
+    :param silent: operations whose success says nothing of the provider, because it need not be
+        asked for them.
     :ivar state: whether calls are let through.
     :ivar last_error: the trouble that the provider was in last; None if it never was.
     """
@@ -98,8 +100,10 @@ class CircuitBreaker(CallLayer):
         inner: IStorageProvider,
         clock: IReactorTime,
         settings: CircuitSettings = _DEFAULT,
+        silent: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(inner)
+        self._silent = silent
         self._clock = clock
         self._settings = settings
         self._observers: list[CircuitObserver] = []
@@ -123,6 +127,8 @@ class CircuitBreaker(CallLayer):
         self, operation: str, size: int, function: Callable[..., Deferred[T]], *args: Any
     ) -> Deferred[T]:
         """Make a call, or fail at once."""
+        if operation in self._silent:
+            return function(*args)
         if self.state is not CircuitState.CLOSED and not self._may_probe():
             return fail(self._refusal(operation))
         period = self._period

@@ -51,6 +51,10 @@ NO_LAYERS = LayerSettings(
 )
 
 
+SILENT = frozenset({"get_space"})
+"""What most clouds answer without being asked: it says nothing of them."""
+
+
 def suitable_settings(leaf: IStorageProvider) -> LayerSettings:
     """The settings for a leaf of which nothing is configured: a local disk needs no layer."""
     return NO_LAYERS if ILocalListing.providedBy(leaf) else LayerSettings()
@@ -101,7 +105,8 @@ def wrap_in_layers(
     provider = layers.provider
     circuit = retry = observation = cache = None
     if settings.circuit is not None:
-        provider = circuit = CircuitBreaker(provider, clock, settings.circuit)
+        silent = frozenset() if ILocalListing.providedBy(leaf) else SILENT
+        provider = circuit = CircuitBreaker(provider, clock, settings.circuit, silent)
     if settings.retry is not None:
         provider = retry = RetryLayer(provider, clock, random, settings.retry)
     if protect is not None:

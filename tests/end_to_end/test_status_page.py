@@ -1,0 +1,193 @@
+"""The status page in a real browser, of real nodes on clouds that are taken away and given back.
+
+With ``RAIC_PICTURES`` naming a folder, pictures of every state are left there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.end_to_end.harness import RaicNode
+from tests.end_to_end.processes import Program, free_port, installed, run
+from tests.services.chromium import PHONE, WIDE, Browser, running_browser
+from tests.services.cuttable import CuttableService
+from tests.services.moto import S3Endpoint, moto_endpoint
+
+NOTICED_SECONDS = 30.0
+"""How soon everything must say that a provider was stopped."""
+
+
+class CloudsNode(RaicNode):
+    """A node on clouds, with a status page."""
+
+    def __init__(self, folder: Path, storage: Mapping[str, Mapping[str, str]]) -> None:
+        super().__init__(folder)
+        self.web = free_port()
+        self.url = f"http://127.0.0.1:{self.web}/"
+        self.configure({"node": {"web.port": str(self.web)}, **storage})
+        self._environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+        for section in storage:
+            kind, _, name = section.partition(":")
+            if kind == "provider":
+                self._environment[f"RAIC_{name.upper()}_ACCESS_KEY_ID"] = "key-id"
+                self._environment[f"RAIC_{name.upper()}_SECRET_ACCESS_KEY"] = "secret"
+
+    def begin(self) -> None:
+        """Start it, and return at once."""
+        command = (installed("raic"), "run", self.folder)
+        self.program = Program(command, self.log(), self._environment)
+
+    def use(self) -> None:
+        """Do with it what clients do."""
+        run((installed("raic"), "selftest", "--thorough", self.folder))
+
+    def get(self, path: str) -> requests.Response:
+        """Ask the status page's port."""
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(self.url + path, timeout=20)
+
+    def provider(self, name: str) -> Any:
+        """What the API says of a provider."""
+        (server,) = self.get("api/v1/status").json()["servers"]
+        (found,) = [each for each in server["providers"] if each["name"] == name]
+        return found
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of a metric."""
+        families = text_string_to_metric_families(self.get("metrics").text)
+        (value,) = [
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        return float(value)
+
+
+def s3_section(endpoint: S3Endpoint, url: str, **more: str) -> Mapping[str, str]:
+    """A provider with a new container."""
+    container = endpoint.make_container()
+    return {"type": "s3", "container": container, "endpoint_url": url, "attempts": "2", **more}
+
+
+@pytest.mark.service
+class StatusPage(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.stack = ExitStack()
+        self.addCleanup(self.stack.close)
+        self.folder = Path(self.stack.enter_context(TemporaryDirectory(prefix="raic-page-")))
+        self.endpoint = moto_endpoint()
+
+    def node(self, storage: Mapping[str, Mapping[str, str]]) -> CloudsNode:
+        """A node that runs."""
+        node = CloudsNode(self.folder / f"attic{free_port()}", storage)
+        self.stack.callback(node.stop)
+        node.start()
+        return node
+
+    def check(self, browser: Browser, state: str) -> None:
+        """Nothing is in anybody's way, on any screen."""
+        for size, screen in ((WIDE, "wide"), (PHONE, "phone")):
+            for dark in (False, True):
+                browser.look(dark=dark, size=size)
+                name = f"{state}-{screen}-{'dark' if dark else 'light'}"
+                self.assertEqual(browser.barriers(), [], name)
+                self.assertFalse(browser.overflows(), name)
+                if folder := os.environ.get("RAIC_PICTURES"):
+                    Path(folder, f"{name}.png").write_bytes(browser.picture())
+        browser.look()
+        self.assertEqual(browser.complaints(), [], state)
+
+    def wait(
+        self, node: CloudsNode, condition: Callable[[], bool], what: str, seconds: float = 60.0
+    ) -> None:
+        """Wait until something is so."""
+        began = monotonic()
+        node.running().wait_for(lambda: condition() or None, what, seconds)
+        if os.environ.get("RAIC_PICTURES"):
+            print(f"{what}: {monotonic() - began:.1f} s")  # noqa: T201 - asked for
+
+    def test_an_array_that_is_fresh_busy_lacks_a_provider_and_is_repaired(self) -> None:
+        target = urlsplit(self.endpoint.url)
+        lines = {name: CuttableService(str(target.hostname), target.port or 0) for name in "abc"}
+        for line in lines.values():
+            self.stack.callback(line.cut)
+        node = self.node(
+            {
+                "storage": {"backend": "array:clouds"},
+                "array:clouds": {"providers": "a, b, c", "needed": "1", "happy": "2"},
+                **{
+                    f"provider:{name}": s3_section(self.endpoint, f"http://127.0.0.1:{line.port}")
+                    for name, line in lines.items()
+                },
+            }
+        )
+        browser = self.stack.enter_context(running_browser())
+        browser.open(node.url)
+        self.wait(node, lambda: "live" in browser.text(), "the page is live")
+        self.assertIn("All is well", browser.text())
+        self.check(browser, "fresh")
+
+        for _ in range(2):
+            node.use()
+        self.wait(node, lambda: "read test write" in browser.text(), "the page shows use")
+        self.check(browser, "busy")
+
+        lines["b"].cut()
+        self.wait(node, lambda: "b is failing" in browser.text(), "the page tells", NOTICED_SECONDS)
+        self.assertEqual(node.provider("b")["health"], "failing")
+        self.assertTrue(node.provider("b")["remedy"])
+        self.assertEqual(node.metric("raic_provider_up", provider="b"), 0)
+        self.assertEqual(node.metric("raic_provider_up", provider="a"), 1)
+        self.assertEqual(node.get("readyz").status_code, 200)
+        node.use()
+        self.wait(
+            node,
+            lambda: node.metric("raic_array_objects", state="degraded") > 0,
+            "objects are degraded",
+        )
+        self.check(browser, "down")
+
+        lines["b"].mend()
+        self.wait(node, lambda: "All is well" in browser.text(), "b is well again", 120.0)
+        self.wait(
+            node,
+            lambda: node.metric("raic_array_objects", state="degraded") == 0,
+            "all is repaired",
+            120.0,
+        )
+        self.assertGreater(node.metric("raic_array_repairs_total"), 0)
+        self.check(browser, "repaired")
+
+    def test_a_cloud_that_is_over_its_quota(self) -> None:
+        section = s3_section(self.endpoint, self.endpoint.url, quota="1MB")
+        storage = {"storage": {"backend": "provider:cloud"}, "provider:cloud": section}
+        node = self.node(storage)
+        node.use()
+        node.stop()
+        node.configure({"provider:cloud": {"quota": "50kB"}})
+        node.start()
+        with running_browser(javascript=False) as browser:
+            browser.open(node.url)
+            for text in ("cloud is over its quota", "raise its quota", "Clients cannot store"):
+                self.assertIn(text, browser.text())
+            self.assertIn("as of", browser.text())
+        with running_browser() as browser:
+            browser.open(node.url)
+            self.check(browser, "quota")
+        self.assertEqual(node.get("readyz").status_code, 503)
+        self.assertIn("no room", node.get("readyz").text)
+        self.assertEqual(node.metric("raic_ready"), 0)
