@@ -16,8 +16,8 @@ from raic.config.credentials.wanted import Wanted, variable_name
 from raic.errors import ConfigurationError, CredentialsUnusable
 from raic.interfaces import IWorkers
 
-RECENT_SECONDS = 10.0
-"""What was read so lately is not read again: a crowd of refusals makes one reading."""
+RECENT_SECONDS = 3.0
+"""What was read in vain so lately is not read again: a crowd of refusals makes one reading."""
 
 
 @frozen
@@ -107,6 +107,8 @@ def find_credentials(wanted: Wanted, sources: Sequence[Source]) -> Answer:
 class _Reading:
     answer: Answer
     time: float
+    is_new: bool
+    """Whether it found others than the reading before it."""
 
 
 class Credentials:
@@ -131,14 +133,15 @@ class Credentials:
     def of(self, provider: str) -> Callable[[], Mapping[str, str]]:
         """What a provider calls, in a worker thread, when it starts and when it was refused.
 
-        The callable returns the secrets by field, read again unless that was done within the last
-        ten seconds.  It raises ``ConfigurationError`` when some are missing.
+        The callable returns the secrets by field, read again: but not for some seconds after a
+        reading that found nothing new, so that a service that refuses everything does not keep a
+        keychain or a command busy.  It raises ``ConfigurationError`` when some are missing.
         """
 
         def present() -> Mapping[str, str]:
             with self._locks[provider]:
                 last = self._readings.get(provider)
-                if last is None or self._clock.seconds() - last.time >= RECENT_SECONDS:
+                if last is None or last.is_new or self._age(last) >= RECENT_SECONDS:
                     last = self._read(provider)
             return last.answer.reveal()
 
@@ -162,6 +165,9 @@ class Credentials:
                     changed.add(provider)
         return frozenset(changed)
 
+    def _age(self, reading: _Reading) -> float:
+        return float(self._clock.seconds() - reading.time)
+
     def _read(self, provider: str) -> _Reading:
         before = self._readings.get(provider)
         answer = find_credentials(self._wanted[provider], self._sources)
@@ -176,7 +182,8 @@ class Credentials:
         if before is not None and _is_better(before.answer, answer):
             # The troubles are kept for the next comparison, the secrets for use.
             answer = Answer(answer.wanted, before.answer.found, answer.troubles)
-        reading = _Reading(answer, self._clock.seconds())
+        is_new = before is None or answer.found != before.answer.found
+        reading = _Reading(answer, self._clock.seconds(), is_new)
         self._readings[provider] = reading
         return reading
 
