@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raic.interfaces import IStorageProvider
 from raic.shares.checkpoints import (
     Checkpointer,
     CheckpointSettings,
@@ -38,10 +39,14 @@ class CheckpointTestCase(RebuildTestCase):
         self.slots = self.new_slots()
         self.buckets = self.buckets_over(self.remote)
 
-    def checkpointer(self, settings: CheckpointSettings = SETTINGS) -> Checkpointer:
+    def checkpointer(
+        self,
+        settings: CheckpointSettings = SETTINGS,
+        provider: IStorageProvider | None = None,
+    ) -> Checkpointer:
         """Not started."""
         return Checkpointer(
-            self.remote,
+            provider or self.remote,
             self.path(),
             self.index.changes,
             self.sealer,

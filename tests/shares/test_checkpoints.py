@@ -11,7 +11,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 
-from raic.errors import IndexFull, IndexTooNew, ProviderUnreachable
+from raic.backends.layers.owned import OwnedLayer
+from raic.errors import (
+    IndexFull,
+    IndexTooNew,
+    PrefixOwned,
+    ProviderError,
+    ProviderUnreachable,
+)
 from raic.shares.checkpoints import CheckpointSettings, fetch_checkpoint
 from raic.shares.checkpoints.checkpointer import LAST_SECONDS, LOOK_SECONDS, RETRY_SECONDS
 from raic.shares.checkpoints.sealed import BLOCK_BYTES, CheckpointDamaged, seal_file
@@ -94,6 +101,24 @@ class Making(CheckpointTestCase):
         self.scripted.steps["finish"].append(refused)
         self.failureResultOf(self.checkpointer().make(), ProviderUnreachable)
         self.assertEqual(self.objects(CHECKPOINTS), {})
+
+    def test_only_the_owner_of_the_prefix_makes_and_deletes_any(self) -> None:
+        made = [self.checkpoint() for _ in range(3)]
+        problem: list[ProviderError] = []
+
+        def check() -> None:
+            if problem:
+                raise problem[0]
+
+        owned = OwnedLayer(self.remote, check)
+        settings = CheckpointSettings(HOUR, 1000, 1)
+        checkpointer = self.checkpointer(settings, owned)
+        problem.append(PrefixOwned("attic", "claim", "another claimed it"))
+        self.failureResultOf(checkpointer.make(), PrefixOwned)
+        self.assertEqual(set(self.checkpoints()), set(made))
+        problem.clear()
+        key = self.successResultOf(checkpointer.make())
+        self.assertEqual(self.checkpoints(), [key])
 
 
 class When(CheckpointTestCase):
