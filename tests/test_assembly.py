@@ -9,12 +9,14 @@ from twisted.trial.unittest import TestCase
 
 from raic.assembly import NodeFacts, RestoredIndex, StorageNode, restore_index
 from raic.assembly.stack import make_provider
+from raic.backends.filestore import FileStore
 from raic.config.identity import Identity
 from raic.config.loading import parse_config
 from raic.config.model import Config
-from raic.errors import IndexMissing, ProviderError
+from raic.errors import IndexMissing, ProviderError, ProviderUnreachable
 from raic.shares.keys import ShareKey, new_transaction_id
-from raic.values import LeaseSecrets
+from raic.shares.recovery import Recovery
+from raic.values import LeaseSecrets, ObjectPage
 from raic.workers import ThreadWorkers
 from tests.config.nodes import node_directory
 from tests.contracts.driving import reactor
@@ -203,3 +205,34 @@ class Damaging(AssemblyCase):
         self.configure(storage="checkpoints_kept = 0\n")
         await self.run_with(b"one")
         self.assertEqual(list((self.path / "storage").rglob("index,*")), [])
+
+    async def test_one_that_was_cut_short_goes_on_where_it_was(self) -> None:
+        page = FileStore.list_page
+
+        def of_two(store: FileStore, prefix: str, token: str | None) -> ObjectPage:
+            return page(store, prefix, token, 2)
+
+        self.patch(FileStore, "list_page", of_two)
+        for number in range(8):
+            await self.run_with(b"share %d" % number)
+        read: list[str] = []
+        limit = 5
+        real = Recovery.share
+
+        async def share(recovery: Recovery, named: tuple[ShareKey, int]) -> object:
+            if len(read) == limit:
+                raise ProviderUnreachable("disk", "get_object", "it is away")
+            read.append(str(named[0]))
+            return await real(recovery, named)
+
+        self.patch(Recovery, "share", share)
+        with self.assertRaises(ProviderUnreachable):
+            await self.restored(headers_only=True)
+        limit = 100
+        restored = await self.restored(headers_only=True)
+        self.assertEqual((restored.report.shares, restored.checkpoint), (8, ""))
+        self.assertEqual(len(set(read)), 8)
+        # Those of a page are committed together.
+        self.assertLess(len(read), 8 + 3)
+        names = [path.name for path in self.path.glob("index.sqlite*")]
+        self.assertEqual(len([name for name in names if ".old-" not in name]), 1)

@@ -14,6 +14,7 @@ from raic.assembly.members import Reactor
 from raic.assembly.owning import TakeOver, take_over_to_restore
 from raic.assembly.stack import PROVIDER_THREADS, ProviderStack, make_stack
 from raic.assembly.taking_over import TakeOverNote
+from raic.config.files import replace_file
 from raic.config.identity import Identity
 from raic.config.model import Config
 from raic.deferreds import async_to_deferred
@@ -22,12 +23,15 @@ from raic.interfaces import ILocalListing
 from raic.shares.checkpoints import fetch_checkpoint, list_checkpoints
 from raic.shares.checkpoints.sealed import CheckpointDamaged
 from raic.shares.index import create_index, open_index, replace_index
-from raic.shares.index.copies import discard_copy
+from raic.shares.index.copies import discard_copy, forget_set_aside
 from raic.shares.orphans import Unclear, find_orphans_after
 from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
 from raic.shares.sealing import Sealer
 from raic.values import LEASE_SECONDS
 from raic.workers import ThreadWorkers
+
+RESUMABLE_SECONDS = 24 * 60 * 60
+"""How old a restore that was cut short may be that is gone on with."""
 
 
 @frozen
@@ -65,7 +69,7 @@ async def restore_index(
 
     That is the newest checkpoint that can be read, and the objects that are newer; without one,
     all objects.  The new index is made aside and then put in place, so that a crash leaves the old
-    index or none.
+    index or none; what was made of it by then is gone on with, if it is not older than a day.
 
     :param take_over: called with how many seconds are left while the one that had the prefix is
         waited for, if he may still be writing.
@@ -96,6 +100,30 @@ async def restore_index(
     return evolve(restoring.restored, kept=kept)
 
 
+class RestoreNote:
+    """Says, beside an index that is being made, that it may be gone on with.
+
+    Not for long: its leases have their full time as of when it was begun.
+    """
+
+    def __init__(self, path: Path, clock: Reactor) -> None:
+        self._path = path
+        self._clock = clock
+
+    def write(self, checkpoint: str) -> None:
+        """Note what it began with; empty for no checkpoint."""
+        replace_file(self._path, f"{int(self._clock.seconds())} {checkpoint}".encode("ascii"))
+
+    def read(self) -> str | None:
+        """What it began with; None when there is none that may be gone on with."""
+        try:
+            began, _, checkpoint = self._path.read_text("ascii").partition(" ")
+            age = self._clock.seconds() - int(began)
+        except (OSError, ValueError):
+            return None
+        return checkpoint if 0 <= age < RESUMABLE_SECONDS else None
+
+
 class _Restoring:
     """One restore.
 
@@ -116,6 +144,7 @@ class _Restoring:
         self._sealer = Sealer(identity.seal_key)
         self._array = None if stack.array is None else ArrayRestore(stack.array, reactor)
         self.aside = config.index_path.with_name(config.index_path.name + ".restoring")
+        self._note = RestoreNote(self.aside.with_name(f"{self.aside.name}.note"), reactor)
         self.restored = RestoredIndex()
 
     async def look(self) -> None:
@@ -129,13 +158,30 @@ class _Restoring:
         :param epoch: the least that it is to have.
         """
         await self.look()
-        discard_copy(self.aside)
-        if headers_only or not await self._take_checkpoint():
-            create_index(self.aside, epoch)
+        if not self._resume(headers_only=headers_only):
+            discard_copy(self.aside)
+            if headers_only or not await self._take_checkpoint():
+                create_index(self.aside, epoch)
+            self._note.write(self.restored.checkpoint)
         if self._array is not None:
             self._array.tell(self.aside)
         highest = await highest_epoch(self._stack.provider, self._stack.untagged)
         await self._fill(max(epoch, highest + 1))
+
+    def _resume(self, *, headers_only: bool) -> bool:
+        """Go on with what a restore that was cut short has made, if there is any of use.
+
+        It need not say more: what it holds is compared with the objects like a checkpoint.
+        """
+        checkpoint = self._note.read()
+        if checkpoint is None or (checkpoint and headers_only):
+            return False
+        try:
+            forget_set_aside(self.aside)
+        except IndexFailure:
+            return False
+        self._tell(checkpoint=checkpoint)
+        return True
 
     async def _take_checkpoint(self) -> bool:
         """Begin with the newest checkpoint that can be used; whether there is one."""

@@ -70,7 +70,7 @@ def restore(
     """Make the index of the node in NODEDIR anew, after it was lost or damaged.
 
     The node must not run.  Nothing is deleted: an index that is there is kept under another name.
-    What was cut short is begun again when the command is given again.
+    What was cut short goes on where it was when the command is given again.
     """
     if (nodedir is None) == (local is None):
         raise click.UsageError("name one node directory")

@@ -11,7 +11,13 @@ from pathlib import Path
 from attrs import frozen
 
 from raic.errors import IndexFull
-from raic.shares.index.files import check_file, connect, schema_scripts, translated
+from raic.shares.index.files import (
+    check_file,
+    connect,
+    must_exist,
+    schema_scripts,
+    translated,
+)
 from raic.shares.index.measures import Measure, as_it_is
 from raic.shares.index.rows import Execute
 
@@ -124,6 +130,17 @@ def revive_index(path: Path, expires: int, measure: Measure = as_it_is) -> Reviv
         shares, slots = connection.execute("SELECT shares, slots FROM totals").fetchone()
         connection.execute("COMMIT")
     return RevivedIndex(shares, slots, granted)
+
+
+def forget_set_aside(path: Path) -> None:
+    """Have nothing count as set aside in an index that is about to be compared again.
+
+    :raises IndexFailure: it is not usable.
+    """
+    must_exist(path)
+    with translated(), closing(connect(path, sync=False)) as connection:
+        check_file(connection, path, schema_scripts())
+        connection.execute("DELETE FROM set_aside")
 
 
 def _grant(execute: Execute, expires: int) -> int:
