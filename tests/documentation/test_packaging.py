@@ -67,6 +67,20 @@ class Unit(SynchronousTestCase):
         self.assertGreaterEqual(int(minutes) * 60, seconds + 2 * STOP_SECONDS)
 
 
+class Installation(SynchronousTestCase):
+    def test_the_node_that_is_made_is_the_one_that_is_run_and_may_be_written(self) -> None:
+        unit = (PACKAGING / "raic.service").read_text()
+        page = (DOCS / "running.rst").read_text()
+        (run_there,) = re.findall(r"^ExecStart=\S+ run (\S+)$", unit, re.MULTILINE)
+        (made_there,) = re.findall(r"# runuser -u raic -- raic create-node (\S+)", page)
+        self.assertEqual(made_there, run_there)
+        # It is made aside in its parent, which the node's user has to own.
+        (owned,) = re.findall(r"# install -d -o raic -g raic -m 700 (\S+)", page)
+        (state,) = re.findall(r"^StateDirectory=(\S+)$", unit, re.MULTILINE)
+        self.assertEqual(str(Path(run_there).parent), owned)
+        self.assertEqual(owned, f"/var/lib/{state}")
+
+
 @pytest.mark.service
 class Container(SynchronousTestCase):
     def test_the_linter_finds_nothing_in_the_dockerfile(self) -> None:
