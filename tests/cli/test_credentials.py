@@ -20,9 +20,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.defer import fail as failed
 from twisted.trial.unittest import SynchronousTestCase
 
+from raic.assembly.web import find_password
 from raic.cli import main
 from raic.cli.credentials import make_credentials_group
 from raic.cli.failing import RaicGroup
+from raic.config.identity import load_identity
 from raic.errors import AccessDenied
 from tests.config.credentials import keyrings
 from tests.config.nodes import node_directory
@@ -110,6 +112,25 @@ class Commands(SynchronousTestCase):
         services = {service for service, _ in self.keyring.passwords}
         self.assertEqual(len(services), 1)
         self.assertTrue(services.pop().startswith("raic v0-"))
+
+    def test_the_status_page_has_a_password(self) -> None:
+        folder = Path("raic-node").absolute()
+        identity = load_identity(folder / "private")
+        self.assertIsNone(find_password(folder, identity))
+        result = self.invoke("set", "web", typed=f"{KEY}\n")
+        self.assertEqual(result.exit_code, 0, result.output)
+        self.assertEqual(find_password(folder, identity), KEY)
+        with (folder / "raic.cfg").open("a") as file:
+            file.write("\n[node]\nweb.port = 3456\n")
+        self.assertIn("web (type status page)", self.invoke("list").output)
+        self.assertEqual(self.invoke("delete", "web", "--yes").exit_code, 0)
+        self.assertIsNone(find_password(folder, identity))
+
+    def test_a_provider_of_that_name_keeps_what_is_its_own(self) -> None:
+        with Path("raic-node", "raic.cfg").open("a") as file:
+            file.write("[provider:web]\ntype = s3\n")
+        self.invoke("set", "web", typed=TYPED)
+        self.assertEqual(self.kept(), [KEY_ID, KEY])
 
     def test_what_cannot_be_a_secret_is_asked_for_again(self) -> None:
         result = self.invoke("set", "aws", typed=f"tab\there\n\n{TYPED}")
