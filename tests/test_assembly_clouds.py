@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-from raic.assembly import prove_access
+from raic.assembly import prove_access, restore_index
 from raic.assembly.owning import own_prefix
 from raic.assembly.stack import ProviderStack, make_stack
 from raic.assembly.taking_over import TakeOverNote
@@ -132,6 +132,8 @@ class Starting(CloudCase):
         self.configure_cloud("prefix = home\n")
         with self.assertRaisesRegex(PrefixOwned, first):
             await self.run_once()
+        with self.assertRaisesRegex(PrefixOwned, first):
+            await restore_index(self.config, self.identity, reactor, lambda _: None)
         self.assertFalse(self.config.index_path.exists())
         self.assertEqual(self.keys(), before)
 

@@ -89,15 +89,20 @@ async def take_over_to_restore(
     :param take_over: see :func:`raic.assembly.restore.restore_index`.
     :return: the epoch that the index is to have at least.
 
-    Raises ``PrefixOwned`` when another takes it over meanwhile, or another ``ProviderError``.
+    Raises ``PrefixOwned`` when it is another server's, or another takes it over meanwhile, or
+    another ``ProviderError``.
     """
     note = TakeOverNote(config)
     claimant = Claimant(Sealer(identity.seal_key), identity.server_id)
     newest = await newest_claim(stack.untagged, claimant)
     if newest is None:
         return 1
+    if not newest.ours:
+        # Nobody has said that he is gone, and nothing of his can be opened.
+        detail = f"the prefix belongs to {newest.describe()}"
+        raise PrefixOwned(config.backend.name, "restore", detail)
     here = place_of(config.node_directory)
-    if newest.ours and newest.place == here and not note.is_there():
+    if newest.place == here and not note.is_there():
         return newest.key.epoch
     path = config.index_path.with_name(config.index_path.name + ".claiming")
     discard_copy(path)
