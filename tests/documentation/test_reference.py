@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain
+from pathlib import Path
 
 import click
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,6 +21,7 @@ from raic.config.describing import (
     is_written,
     place,
 )
+from raic.config.loading import parse_servers
 from raic.config.schema import SCHEMA, keys_of
 from raic.errors import ConfigurationError
 from tests.documentation.blocks import (
@@ -234,6 +236,19 @@ class Configurations(SynchronousTestCase):
                 seen += 1
                 self.assertEqual(self.problems(text), "", f"{page.name}:\n{text}")
         self.assertGreater(seen, 20)
+
+    def test_every_whole_configuration_is_one_with_which_a_node_would_start(self) -> None:
+        whole = 0
+        for page in pages():
+            for text in configurations_in(page):
+                # What only mentions some of its sections says so in a comment.
+                if re.search(r"^backend = ", text, re.MULTILINE) and "# ..." not in text:
+                    whole += 1
+                    try:
+                        parse_servers(Path.cwd(), text)
+                    except ConfigurationError as error:
+                        self.fail(f"{page.name}: {error}\n{text}")
+        self.assertGreater(whole, 6)
 
     def test_a_mistake_would_be_found(self) -> None:
         self.assertIn("nickname?", self.problems("[node]\nnicknam = attic\n"))
