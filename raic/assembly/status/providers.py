@@ -253,4 +253,5 @@ def operation_summary(
 def _told(error: BaseException | None) -> tuple[str, str]:
     if error is None:
         return "it does not answer", ProviderError.remedy
-    return without_indexes(str(error)), error.remedy if isinstance(error, RaicError) else ""
+    text = error.detail if isinstance(error, ProviderError) else str(error)
+    return without_indexes(text), error.remedy if isinstance(error, RaicError) else ""

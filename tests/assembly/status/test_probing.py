@@ -176,3 +176,8 @@ class Warnings(SynchronousTestCase):
             self.log.error(f"{number}: shares/on/onzxg43tonzxg43tonzxg43tom/0.x is gone")
         self.assertEqual(len(self.book.newest()), KEPT)
         self.assertEqual(self.book.newest()[0].text, f"{3 * KEPT - 1}: shares/on/.../0.x is gone")
+
+    def test_they_show_no_more_of_an_address_than_its_machine(self) -> None:
+        self.log.warn('no way to "https://s3.example:1/c/shares/on/x", nor http://a/b')
+        (warned,) = self.book.newest()
+        self.assertEqual(warned.text, 'no way to "https://s3.example:1/...", nor http://a/...')
