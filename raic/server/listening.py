@@ -20,6 +20,8 @@ from raic.server.onion import OnionEndpoint, OnionService
 
 _SIOCGIFADDR = 0x8915
 _NEEDS = {"tor": "txtorcon", "i2p": "txi2p"}
+_PACKAGES = {"txi2p": "txi2p-tahoe"}
+"""Where a library is in a package of another name; the one called txi2p is for Python 2."""
 
 
 @frozen
@@ -72,7 +74,8 @@ def _check_section(kind: str, section: object, keys: str) -> None:
     problems = []
     library = _NEEDS[kind]
     if find_spec(library) is None:
-        problems.append(f"listen:{kind} needs {library}: run 'pip install {library}'")
+        package = _PACKAGES.get(library, library)
+        problems.append(f"listen:{kind} needs {library}: run 'pip install {package}'")
     if section is None:
         problems.append(f"listen:{kind} needs {keys} in [{kind}]")
     if problems:

@@ -57,6 +57,11 @@ class PortTests(SynchronousTestCase):
         with self.assertRaisesRegex(ConfigurationError, "pip install no_such_library"):
             describe_port("listen:tor", ONION)
 
+    def test_the_package_of_a_missing_library_is_named(self) -> None:
+        self.patch(listening, "find_spec", lambda name: None)
+        with self.assertRaisesRegex(ConfigurationError, "pip install txi2p-tahoe"):
+            describe_port("listen:i2p", i2p=I2P)
+
     def test_a_missing_section_is_named_with_its_keys(self) -> None:
         with self.assertRaisesRegex(ConfigurationError, r"onion.local_port.*\[tor\]"):
             describe_port("listen:tor")
