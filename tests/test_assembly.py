@@ -13,7 +13,7 @@ from raic.backends.filestore import FileStore
 from raic.config.identity import Identity
 from raic.config.loading import parse_config
 from raic.config.model import Config
-from raic.errors import IndexMissing, ProviderError, ProviderUnreachable
+from raic.errors import IndexMissing, ProviderError, ProviderUnreachable, StorageUnusable
 from raic.shares.keys import ShareKey, new_transaction_id
 from raic.shares.recovery import Recovery
 from raic.values import LeaseSecrets, ObjectPage
@@ -121,6 +121,17 @@ class Starting(AssemblyCase):
 
 
 class Restoring(AssemblyCase):
+    def setUp(self) -> None:
+        super().setUp()
+        (self.path / "storage" / "shares").mkdir(parents=True)
+
+    async def test_a_disk_that_is_not_mounted_is_not_taken_for_an_empty_one(self) -> None:
+        (self.path / "storage" / "shares").rmdir()
+        with self.assertRaises(StorageUnusable) as caught:
+            await restore_index(self.config, self.identity, reactor, lambda _: None)
+        self.assertIn("mount the disk", caught.exception.remedy)
+        self.assertFalse(self.config.index_path.exists())
+
     async def test_a_restore_of_nothing_is_an_empty_index(self) -> None:
         restored = await restore_index(self.config, self.identity, reactor, lambda _: None)
         self.assertIsNone(restored.kept)

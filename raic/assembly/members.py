@@ -86,6 +86,7 @@ def make_member(
     cached: bool,
     used: Used,
     is_member: bool = True,
+    restoring: bool = False,
 ) -> MemberStack:
     """Make a provider and its layers; nothing is started.
 
@@ -95,6 +96,7 @@ def make_member(
     :param cached: whether it has the read cache that is configured; an array has one above all.
     :param used: what quotas go by.
     :param is_member: whether the node has used it ever since it has an index.
+    :param restoring: whether the node has used it, though it has no index.
     :raises ConfigurationError: the settings of the provider do not go together.
     """
     quotas: list[QuotaLayer] = []
@@ -117,7 +119,7 @@ def make_member(
         chosen = settings.cloud.layers if cached else _in_array(settings.cloud.layers)
         layers = wrap_in_layers(leaf, chosen, reactor, random, protect=guard, length_of=length_of)
         return MemberStack(settings, layers, below[0], leaf, *quotas)
-    known = is_member and config.index_path.exists()
+    known = restoring or (is_member and config.index_path.exists())
     leaf = make_folder(config, settings, workers, reactor, used=known)
     if protect is not None:
         observed = ObservationLayer(guard(leaf), reactor, LOG_SECONDS)

@@ -83,7 +83,7 @@ async def restore_index(
         TakeOverNote(config).raise_if_there()
     raise_if_switching(config.node_directory)
     workers = ThreadWorkers(reactor, PROVIDER_THREADS, "raic-provider")
-    stack = make_stack(config, identity, workers, reactor)
+    stack = make_stack(config, identity, workers, reactor, restoring=True)
     restoring = _Restoring(config, identity, stack, reactor, progress)
     try:
         await stack.provider.start()

@@ -54,7 +54,12 @@ class ProviderStack:
 
 
 def make_stack(
-    config: Config, identity: Identity, workers: IWorkers, reactor: Reactor
+    config: Config,
+    identity: Identity,
+    workers: IWorkers,
+    reactor: Reactor,
+    *,
+    restoring: bool = False,
 ) -> ProviderStack:
     """Make the providers and their layers; nothing is started.
 
@@ -62,6 +67,8 @@ def make_stack(
     and the cache holds plain bytes that were, so that a hit costs no more.
 
     :param workers: for filesystems; clouds have threads of their own.
+    :param restoring: whether the providers hold something, though there is no index: an empty
+        folder is then where a disk should be mounted.
     :raises ConfigurationError: the settings of a provider do not go together.
     :raises IdentityError: there is an array, and no key for it.
     """
@@ -84,6 +91,7 @@ def make_stack(
             None if is_array else partial(TaggingProvider, key=identity.tag_key),
             cached=not is_array,
             used=book.used,
+            restoring=restoring,
         )
         for settings in backend.members
     )
