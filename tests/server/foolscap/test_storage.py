@@ -57,6 +57,25 @@ class FoolscapTestCase(ServiceTestCase):
         return qual(self.failureResultOf(deferred).type)
 
 
+class MeteringTests(FoolscapTestCase):
+    def test_calls_are_counted_and_refusals_are_no_errors(self) -> None:
+        meter = self.server.meter
+        self.server.doRemoteCall("get_version", (), {})
+        self.server.doRemoteCall("add_lease", (INDEX_A, RENEW, CANCEL), {})
+        refused = self.server.doRemoteCall(
+            "advise_corrupt_share", (b"neither", INDEX_A, 0, b"claim"), {}
+        )
+        self.failureResultOf(refused)
+        figures = meter.figures()
+        self.assertEqual({dialect for dialect, _ in figures}, {"foolscap"})
+        self.assertEqual({name for _, name in figures}, {"version", "add_lease", "advise"})
+        for each in figures.values():
+            self.assertEqual((each.calls, each.in_flight, each.errors), (1, 0, {}))
+        with self.assertRaises(TypeError):
+            self.server.doRemoteCall("get_version", (1, 2), {})
+        self.assertEqual(meter.figures()["foolscap", "version"].errors, {"TypeError": 1})
+
+
 class VersionTests(FoolscapTestCase):
     capacity = 5_000
 

@@ -230,6 +230,7 @@ class FaceTestCase(SynchronousTestCase):
         self.addCleanup(self.index.close)
         self.budget = MemoryBudget(8 * 1024 * 1024)
         self.service = self.make_service()
+        self.meter = OperationMeter(self.clock)
         self.site = make_site(
             self.service,
             SWISSNUM,
@@ -238,7 +239,7 @@ class FaceTestCase(SynchronousTestCase):
             application_version=b"raic/0",
             max_message=MAX_MESSAGE,
             body_budget=self.budget,
-            meter=OperationMeter(self.clock),
+            meter=self.meter,
             limits=self.limits,
         )
 
