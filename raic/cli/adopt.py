@@ -15,11 +15,12 @@ import click
 from twisted.internet.defer import Deferred
 
 from raic.assembly.adopting import Adopted, adopt_shares, survey
-from raic.cli.copying import Copied, showing_copy
+from raic.cli.copying import Copied, answering, showing_copy
 from raic.cli.failing import FAILED
 from raic.cli.logs import begin_logging
 from raic.cli.reactor import run_until_done
 from raic.cli.sizes import in_words
+from raic.cli.telling import json_option
 from raic.config.identity import load_identity
 from raic.config.loading import CONFIG_NAME, load_config
 from raic.config.lock import NodeLock
@@ -47,6 +48,7 @@ _FURL = re.compile(r"\bpb://\S+")
 @click.option("--backend", default="", help="What to write for [storage] backend.")
 @click.option("--move", is_flag=True, help="Delete each original once its copy was verified.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@json_option
 def adopt(
     tahoe_nodedir: Path,
     nodedir: Path,
@@ -54,6 +56,7 @@ def adopt(
     backend: str,
     move: bool,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Make a node in NODEDIR of the Tahoe storage node in TAHOE_NODEDIR.
 
@@ -62,16 +65,20 @@ def adopt(
     """
     os.umask(0o077)
     instead = "" if config_file is None else config_file.read_text("utf-8")
-    with _reading():
+    with answering(as_json=as_json) as answer, _reading():
         tahoe = read_tahoe_node(tahoe_nodedir.absolute(), instead, backend)
         if dry_run:
-            _tell_plan(tahoe, survey(tahoe.storage))
+            found = survey(tahoe.storage)
+            answer(found)
+            _tell_plan(tahoe, found)
             return
         config = _prepare(tahoe, nodedir.absolute())
         lock = NodeLock(config.node_directory)
         try:
             raise_if_running(tahoe.directory)
-            _describe(_copy(config, tahoe, move=move), config)
+            done = _copy(config, tahoe, move=move)
+            answer(done)
+            _describe(done, config)
         finally:
             lock.release()
 

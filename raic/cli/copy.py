@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-from attrs import frozen
+from attrs import AttrsInstance, frozen
 from twisted.internet.defer import Deferred
 
 from raic.assembly.copying import FORMER, CopiedNode, check_backends, copy_node
 from raic.assembly.copynote import COPYING, CopyNote, read_copy_note
 from raic.assembly.copysurvey import survey
 from raic.assembly.index_view import read_index
-from raic.cli.copying import Copied, showing_copy
+from raic.cli.copying import Copied, answering, showing_copy
 from raic.cli.failing import FAILED
 from raic.cli.logs import begin_logging
 from raic.cli.reactor import run_until_done
 from raic.cli.sizes import in_words
+from raic.cli.telling import json_option
 from raic.config.identity import Identity, load_identity
 from raic.config.loading import CONFIG_NAME, parse_config
 from raic.config.lock import NodeLock
@@ -56,6 +59,7 @@ class _Work:
 @click.option("--move", is_flag=True, help="Delete what the former backend has, at the end.")
 @click.option("--leave-damaged", is_flag=True, help="Go on without shares that cannot be read.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@json_option
 def copy(
     nodedir: Path,
     backend: str,
@@ -64,6 +68,7 @@ def copy(
     move: bool,
     leave_damaged: bool,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Move the node in NODEDIR to another backend: a provider, or an array.
 
@@ -73,18 +78,26 @@ def copy(
     directory = nodedir.absolute()
     more = "" if config_file is None else config_file.read_text("utf-8")
     identity = load_identity(directory / "private")
-    if dry_run:
-        _tell_plan(_prepare(directory, backend, more, identity), identity)
-        return
+    with answering(as_json=as_json) as answer:
+        if dry_run:
+            _tell_plan(_prepare(directory, backend, more, identity), identity, answer)
+            return
+        with _alone(directory):
+            work = _prepare(directory, backend, more, identity)
+            begin_logging(sys.stderr, work.former.node.log_level)
+            place = work.new.backend.describe(identity.server_id)
+            click.echo(f"copying the shares of {work.former.backend.name} to {place}")
+            done = _copy(work, identity, move=move, leave=leave_damaged)
+            answer(done)
+            _describe(done, work, moved=move, leave=leave_damaged)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
     lock = NodeLock(directory)
     try:
         os.umask(0o077)
-        work = _prepare(directory, backend, more, identity)
-        begin_logging(sys.stderr, work.former.node.log_level)
-        place = work.new.backend.describe(identity.server_id)
-        click.echo(f"copying the shares of {work.former.backend.name} to {place}")
-        done = _copy(work, identity, move=move, leave=leave_damaged)
-        _describe(done, work, moved=move, leave=leave_damaged)
+        yield
     except OSError as error:
         raise OperationRefused(
             f"{error.filename or directory}: {error.strerror}",
@@ -134,8 +147,9 @@ def _copy(work: _Work, identity: Identity, *, move: bool, leave: bool) -> Copied
         return run_until_done(main)
 
 
-def _tell_plan(work: _Work, identity: Identity) -> None:
+def _tell_plan(work: _Work, identity: Identity, answer: Callable[[AttrsInstance], None]) -> None:
     found = read_index(work.former, lambda execute: survey(execute, work.new))
+    answer(found)
     click.echo("nothing is done; this would be:\n")
     click.echo(work.note.config_text)
     click.echo(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
+import attrs
 import click
 from attrs import frozen
 from rich.console import Console
@@ -104,3 +106,22 @@ def _time_in_words(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def answering(*, as_json: bool) -> Iterator[Callable[[attrs.AttrsInstance], None]]:
+    """Yields what tells a program the result, before people are told.
+
+    With JSON, what people are told goes to standard error meanwhile.
+    """
+    if not as_json:
+        yield lambda result: None
+        return
+    out = sys.stdout
+
+    def answer(result: attrs.AttrsInstance) -> None:
+        told = json.dumps(attrs.asdict(result), indent=2, default=str)
+        click.echo(told, file=out)
+
+    with redirect_stdout(sys.stderr):
+        yield answer

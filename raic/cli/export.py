@@ -11,11 +11,12 @@ import click
 from twisted.internet.defer import Deferred
 
 from raic.assembly.exporting import Exported, export_shares
-from raic.cli.copying import Copied, showing_copy
+from raic.cli.copying import Copied, answering, showing_copy
 from raic.cli.failing import FAILED
 from raic.cli.logs import begin_logging
 from raic.cli.reactor import run_until_done
 from raic.cli.sizes import in_words
+from raic.cli.telling import json_option
 from raic.config.identity import load_identity
 from raic.config.loading import load_config
 from raic.config.lock import NodeLock
@@ -28,15 +29,22 @@ SHOWN_LEFT = 20
 @click.command()
 @click.argument("nodedir", type=click.Path(path_type=Path))
 @click.argument("tahoe_storage_dir", type=click.Path(path_type=Path))
-def export(nodedir: Path, tahoe_storage_dir: Path) -> None:
+@json_option
+def export(nodedir: Path, tahoe_storage_dir: Path, *, as_json: bool) -> None:
     """Write the shares of the node in NODEDIR as a Tahoe storage node keeps them.
 
     TAHOE_STORAGE_DIR is that node's storage folder.  Neither node may run.  Nothing is deleted;
     what was cut short goes on where it was when the command is given again.
     """
-    config = load_config(nodedir.absolute())
+    with answering(as_json=as_json) as answer:
+        done = _export(nodedir.absolute(), tahoe_storage_dir.absolute())
+        answer(done)
+        _describe(done)
+
+
+def _export(nodedir: Path, storage: Path) -> Exported:
+    config = load_config(nodedir)
     identity = load_identity(config.private)
-    storage = tahoe_storage_dir.absolute()
     lock = NodeLock(config.node_directory)
     try:
         os.umask(0o077)
@@ -51,8 +59,7 @@ def export(nodedir: Path, tahoe_storage_dir: Path) -> None:
             def main(reactor: Any) -> Deferred[Exported]:
                 return export_shares(config, identity, storage, reactor, note)
 
-            done = run_until_done(main)
-        _describe(done)
+            return run_until_done(main)
     except OSError as error:
         raise OperationRefused(
             f"{error.filename or storage}: {error.strerror}",

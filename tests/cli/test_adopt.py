@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -208,6 +209,8 @@ class Adopting(SynchronousTestCase):
         frame = mutable_frame(3, [LEASE], b"E" * 32, NODEID, NODEID)
         another = share_path(world.storage, b"\x03" * 16, 9)
         another.write_bytes(frame.before + b"abc" + frame.after)
+        told = json.loads(world.adopt("--dry-run", "--json").stdout)
+        self.assertLessEqual({str(bad), str(odd)}, {each["path"] for each in told["left"]})
         for done in (world.adopt("--dry-run"), world.adopt(), world.adopt("--move")):
             for path in (bad, odd):
                 self.assertIn(f"left alone: {path}", done.stdout)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from raic.cli import main
 from tests.cli.test_commands import invoke
-from tests.cli.test_processes import NodeCase, here
+from tests.cli.test_processes import NodeCase, here, raic
 from tests.end_to_end.processes import clean_environment, installed
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -23,8 +23,7 @@ DOCUMENT = DOCS / "commands.rst"
 FOR_PEOPLE = {
     # They run a node, talk with somebody, or print what a program reads already.
     *("run", "completion", "credentials set", "credentials delete"),
-    # They copy: what they say is how far they are; the exit code says how it ended.
-    *("adopt", "copy", "export", "identity export", "identity import"),
+    *("identity export", "identity import"),
 }
 """The commands without ``--json``."""
 
@@ -107,6 +106,14 @@ class Json(NodeCase):
                 json.loads(result.stdout)
                 tried += 1
         self.assertGreater(tried, 6)
+
+    def test_an_export_tells_people_elsewhere(self) -> None:
+        self.start().terminate()
+        target = Path("tahoe/storage").absolute()
+        target.parent.mkdir()
+        done = raic("export", self.node.folder, target, "--json")
+        self.assertEqual((done.returncode, json.loads(done.stdout)["total"]), (0, 0), done.stderr)
+        self.assertIn("wrote and verified 0 shares", done.stderr)
 
     def test_a_new_node(self) -> None:
         told = json.loads(here("create-node", "new", "--template", "servers", "--json").stdout)
