@@ -77,7 +77,7 @@ class CircuitSettings:
     window: float = 30.0
     least_calls: int = 20
     pause: float = 5.0
-    longest_pause: float = 60.0
+    longest_pause: float = 20.0
     patience: float = 45.0
 
 

@@ -110,13 +110,13 @@ class CircuitTests(LayerCase):
 
     def test_the_pause_doubles_up_to_a_limit_while_the_provider_stays_down(self) -> None:
         self.open()
-        for pause in (5, 10, 20, 40, 60, 60):
+        for pause in (5, 10, 20, 20, 20):
             self.pass_time(pause - 0.1)
             self.failureResultOf(self.ask(), CircuitOpen)
             self.pass_time(0.2)
             self.fail_times(1)
             self.assertIs(self.layer.state, OPEN)
-        self.pass_time(61)
+        self.pass_time(21)
         self.successResultOf(self.ask())
         self.open()
         self.pass_time(5.1)
@@ -141,7 +141,7 @@ class CircuitTests(LayerCase):
         self.pass_time(5)
         gate = self.plan.hang("get_space")
         hanging = self.ask()
-        self.pass_time(59, 1)
+        self.pass_time(19, 1)
         self.failureResultOf(self.ask(), CircuitOpen)
         self.pass_time(2, 1)
         self.successResultOf(self.ask())
