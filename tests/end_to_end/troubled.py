@@ -152,12 +152,10 @@ class TroubledProvider(ForwardingProvider):
     # What it lies about
 
     def _forget(self, key: str) -> Deferred[Any]:
-        missing: Deferred[Any] = fail(
-            ObjectNotFound(self.name, "get_object", "it was forgotten, says the campaign")
-        )
+        missing = ObjectNotFound(self.name, "get_object", "it was forgotten, says the campaign")
         if not self._trouble.lasting:
-            return missing
-        return self._delete(key).addCallback(lambda _: missing)
+            return fail(missing)
+        return self._delete(key).addCallback(lambda _: fail(missing))
 
     def _delete(self, key: str) -> Deferred[Any]:
         self.forgotten.add(key)

@@ -181,6 +181,11 @@ class ArrayMachine(RuleBasedStateMachine):
             self.kinds[name] = kind
             self.troubled[name].set(Trouble(kind, lasting=True))
 
+    @rule(first=st.integers(0, 6), count=st.integers(1, 3))
+    def lose(self, first: int, count: int) -> None:
+        """Of all troubles the one that is most likely to befall several at once."""
+        self.trouble(first, [REFUSES] * count)
+
     @rule(at=st.integers(0, 6))
     def heal(self, at: int) -> None:
         name = list(self.inner)[at % self.total]
@@ -286,17 +291,18 @@ class ArrayMachine(RuleBasedStateMachine):
     @rule()
     def list_all(self) -> None:
         away = self.total - len(set(self.kinds) - set(self.unreachable()))
+        most = min(self.happy - 1, self.total - self.needed)
         listed = self.outcome(Deferred.fromCoroutine(self.listing()))
         if isinstance(listed, Failure):
             assert listed.check(ProviderError), listed
-            assert away > min(self.happy - 1, self.total - self.needed), (away, listed)
+            assert away > most, (away, listed)
             return
+        away = min(away, len(self.unreachable()))  # one may have started meanwhile
+        assert away <= most, f"with {away} away it may lack objects"
         assert listed == sorted(set(listed))
         for key, stored in self.model.items():
-            having = set(self.fragments(key))
-            visible = having - set(self.unreachable())
-            # What as many have as a write needs is listed, or else the listing fails.
-            if stored.committed and not stored.dying and (visible or len(having) >= self.happy):
+            visible = set(self.fragments(key)) - set(self.unreachable())
+            if stored.committed and not stored.dying and visible:
                 assert key in listed, key
             if not stored.committed and not stored.forgiven:
                 assert key not in listed, key
