@@ -173,14 +173,25 @@ class MovingInAndOut(SynchronousTestCase):
         }
         self.go_on_with(["--config", where], secrets)
 
-    def test_into_an_array(self) -> None:
+    def test_into_an_array_and_from_there_to_another_folder(self) -> None:
         where = self.folder / "where.cfg"
-        members = (f"[provider:{name}]\ntype = filesystem\npath = {name}\n" for name in "abc")
+        members = (f"[provider:{name}]\ntype = filesystem\npath = {name}\n" for name in "abcd")
         array = "[array:three]\nproviders = a, b, c\nneeded = 2\nhappy = 3\n"
         where.write_text("".join(members) + array)
-        self.go_on_with(["--config", where, "--backend", "array:three"], {})
+        caps = self.go_on_with(["--config", where, "--backend", "array:three"], {})
+        new = self.folder / "new"
+        run([installed("raic"), "copy", new, "--backend", "provider:d", "--move"], SECONDS)
+        for name in "abc":
+            self.assertLess(_files_in(new / name), 2)
+        node = AdoptedNode(new, self.old.port)
+        self.addCleanup(node.stop)
+        node.start()
+        self.client.wait_until_connected()
+        self.read_and_change(caps)
 
-    def go_on_with(self, options: Sequence[str | Path], secrets: Mapping[str, str]) -> None:
+    def go_on_with(
+        self, options: Sequence[str | Path], secrets: Mapping[str, str]
+    ) -> dict[str, bytes]:
         """Move to another backend, without leaving anything behind, and let the client go on."""
         caps = self.fill()
         self.old.stop()
@@ -191,4 +202,7 @@ class MovingInAndOut(SynchronousTestCase):
         self.addCleanup(node.stop)
         node.start()
         self.client.wait_until_connected()
-        self.read_and_change(caps)
+        caps = self.read_and_change(caps)
+        node.stop()
+        self.client.wait_until_disconnected()
+        return caps
