@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from attrs import evolve
-
 from raic.assembly.members import Reactor
 from raic.assembly.offline import OfflineNode
 from raic.assembly.persisting import persistently
@@ -29,7 +27,8 @@ async def clear_garbage(
     while garbage := await node.index.next_garbage(EVER, PAGE):
         keys = [one.key for one in garbage]
         kept = await persistently(partial(node.provider.delete_objects, keys), reactor)
-        gone = [evolve(one, passes=1) for one in garbage if one.key not in kept]
+        # What has two passes to go comes again, and is deleted once more.
+        gone = [one for one in garbage if one.key not in kept]
         if not gone:
             raise OperationRefused(
                 f"{node.provider.name} does not delete {keys[0]}",

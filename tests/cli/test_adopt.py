@@ -227,6 +227,8 @@ class Adopting(SynchronousTestCase):
         stray.write_bytes(path.read_bytes())
         with closing(sqlite3.connect(world.new / "index.sqlite")) as index, index:
             index.execute("UPDATE meta SET clean = 0")
+            row = "INSERT INTO garbage (key, not_before, passes, tombstone) VALUES (?, ?, 2, 0)"
+            index.execute(row, ("shares/aa/gone.0", 2**40))
         self.assertEqual(world.adopt("--move").returncode, 0)
         self.assertFalse(stray.exists())
         self.assertTrue(path.exists())
