@@ -55,6 +55,7 @@ class Uploading(StoppingCase):
         program.wait_for_output("stopping: 1 shares may still end, within 60 s", SECONDS)
         self.assertEqual(client.allocate(b"o" * 16, {0}, SIZE), set())
         self.assertTrue(client.write(INDEX, 0, SIZE // 2, b"x" * (SIZE // 2)))
+        client.close()
         self.assertEqual(program.wait(SECONDS), 0)
         self.start()
         self.assertEqual(self.thin_client().read("immutable", INDEX, 0), b"x" * SIZE)
