@@ -43,6 +43,12 @@ class Extent:
         low, high = begin // block, (end - 1) // block
         return (1 << (high + 1)) - (1 << low)
 
+    def whole_stripes(self, stripe: int) -> int:
+        """How many stripes in a row, from this one on, the range has all of, in full blocks."""
+        if stripe * self._stripe_bytes < self._begin:
+            return 0
+        return self._end // self._stripe_bytes - stripe
+
     def pieces(self, stripe: int, blocks: dict[int, memoryview]) -> list[memoryview]:
         """What the range has of a stripe.
 

@@ -6,6 +6,7 @@ Specified in ``docs/specifications/fragments.rst``.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from hashlib import blake2b
 from hmac import compare_digest
 
@@ -21,6 +22,7 @@ MAGIC = b"raicfrg1"
 
 _OPEN = struct.Struct(">8sBBB5xQ32s16s8s")
 _HEADER_NONCE = b"\xff" * 8 + bytes(4)
+_BLOCK_NONCE = bytes(4)
 
 
 def key_id(array_key: bytes) -> bytes:
@@ -65,7 +67,7 @@ class FragmentTags:
 
     def tag(self, stripe: int, block: Block) -> bytes:
         """What follows a block."""
-        return self._encrypt(stripe.to_bytes(8, "big") + b"\0\0\0\0", b"", block)
+        return self._encrypt(stripe.to_bytes(8, "big") + _BLOCK_NONCE, b"", block)
 
     def tagged(self, stripe: int, block: Block) -> bytes:
         """A block as it is stored."""
@@ -83,3 +85,24 @@ class FragmentTags:
         if not compare_digest(self.tag(stripe, block), stored[size:]):
             raise TagMismatch(f"stripe {stripe} was altered, or is cut short")
         return block
+
+    def whole_blocks(
+        self, stripe: int, stored: memoryview, size: int, count: int
+    ) -> Iterator[memoryview]:
+        """The blocks of some stripes in a row, one after the other, each when it was checked.
+
+        :param stripe: the first one.
+        :param stored: begins with these blocks and their tags.
+        :param size: of each block.
+        :raises TagMismatch: one was altered; those before it were right.
+        """
+        # A whole stream passes through here: what is looked up, is looked up once.
+        encrypt, begin = self._encrypt, 0
+        for each in range(stripe, stripe + count):
+            end = begin + size
+            block = stored[begin:end]
+            begin = end + TAG_BYTES
+            tag = encrypt(each.to_bytes(8, "big") + _BLOCK_NONCE, b"", block)
+            if not compare_digest(tag, stored[end:begin]):
+                raise TagMismatch(f"stripe {each} was altered, or is cut short")
+            yield block

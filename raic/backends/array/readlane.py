@@ -64,6 +64,7 @@ class ReadLane:
         self._moved = moved
         self._on_failure = failed
         self._next = first  # the stripe whose block comes next
+        self._final = where.code.stripe_count(where.length) - 1
         self._carry: list[bytes] = []
         self._carried = 0
         self._awaited = self._length(first)
@@ -100,21 +101,29 @@ class ReadLane:
         """Whether the block of a stripe can be taken."""
         return self.head == stripe and bool(self._blocks)
 
+    def ready(self, stripe: int) -> int:
+        """How many blocks can be taken from that of a stripe on."""
+        return len(self._blocks) if self.head == stripe else 0
+
     def take(self) -> memoryview:
-        """The next block; the member goes on when half of the room is free."""
+        """The next block; :meth:`go_on` is to be called then."""
         block = self._blocks.popleft()
         self.head += 1
         self.held -= len(block) + TAG_BYTES
+        return block
+
+    def go_on(self) -> None:
+        """Let the member go on if half of the room is free: more may come before this returns."""
         if self._paused and 2 * self.held <= self._limit:
             self._paused = False
             if self._producer is not None:
                 self._producer.resumeProducing()
-        return block
 
     def skip_to(self, stripe: int) -> None:
         """Drop blocks of stripes that are over."""
         while self._blocks and self.head < stripe:
             self.take()
+            self.go_on()
 
     # As the member's consumer
 
@@ -156,24 +165,35 @@ class ReadLane:
     def _cut(self, data: memoryview) -> None:
         """Check what blocks are whole, and keep the rest."""
         while self._next <= self.last and len(data) >= self._awaited:
-            stored = data[: self._awaited]
-            data = data[self._awaited :]
             if self._carry:
-                stored = memoryview(b"".join((*self._carry, stored)))
+                stored = memoryview(b"".join((*self._carry, data[: self._awaited])))
+                data = data[self._awaited :]
                 self.held -= self._carried
                 self._carry.clear()
                 self._carried = 0
-            self._blocks.append(self.source.tags.checked(self._next, stored))
-            self.held += len(stored)
-            self._next += 1
-            self.since = self._clock.seconds()
-            if self._next <= self.last:
-                self._awaited = self._length(self._next)
+                self._check(stored, len(stored), 1)
+            else:
+                # Those before the object's last stripe are all as long as this one.
+                step = self._awaited
+                alike = min(self.last + 1, self._final) - self._next
+                count = max(1, min(alike, len(data) // step))
+                self._check(data, step, count)
+                data = data[count * step :]
         if self._next <= self.last and len(data):
             self._carry.append(bytes(data))  # a view would keep all of it alive
             self._carried += len(data)
             self._awaited -= len(data)
             self.held += len(data)
+
+    def _check(self, stored: memoryview, step: int, count: int) -> None:
+        tags = self.source.tags
+        for block in tags.whole_blocks(self._next, stored, step - TAG_BYTES, count):
+            self._blocks.append(block)
+            self._next += 1
+            self.held += step
+        self.since = self._clock.seconds()
+        if self._next <= self.last:
+            self._awaited = self._length(self._next)
 
     def _ended(self, _: int) -> None:
         if not self._closed and self._next <= self.last:

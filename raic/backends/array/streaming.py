@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from attrs import evolve
@@ -25,6 +26,8 @@ MOST_BYTES = 1024 * 1024
 
 ENOUGH_BYTES = 512 * 1024
 """So much is given to it, where there is as much."""
+
+_number = attrgetter("number")
 
 
 @implementer(IPushProducer)
@@ -248,8 +251,10 @@ class FragmentStream:
                 return
 
     def _take(self) -> bool:
-        """Take a stripe from the lanes, if it is there."""
+        """Take a stripe from the lanes, or more than one, if they are there."""
         stripe = self._stripe
+        if self._take_whole(stripe):
+            return True
         ready = [lane for lane in self._lanes if lane.has(stripe)]
         data = self._extent.data(stripe)
         if not hopeful(data, as_set([lane.number for lane in ready]), self._needed):
@@ -260,8 +265,38 @@ class FragmentStream:
         for piece in self._extent.pieces(stripe, blocks):
             self._out.append(piece)
             self._out_bytes += len(piece)
+        for lane in ready:
+            lane.go_on()
         if len(self._lanes) > self._needed or self._stripe > self._last:
             self._tidy(stripe, ready)
+        return True
+
+    def _take_whole(self, stripe: int) -> bool:
+        """Take as many stripes as there are, where all is as it should be.
+
+        That is: they are wanted whole but for the last one, and just the lanes of plain data are
+        there.
+        """
+        size = self._target.code.stripe_size
+        room = (MOST_BYTES - self._out_bytes) // size
+        count = min(room, self._extent.whole_stripes(stripe), self._last - stripe)
+        lanes = self._lanes
+        if count < 1 or len(lanes) != self._needed:
+            return False
+        for lane in lanes:
+            if lane.number >= self._needed:
+                return False
+            count = min(count, lane.ready(stripe))
+        if count < 1:
+            return False
+        self._stripe += count
+        self._waiting = None
+        ordered = sorted(lanes, key=_number)
+        for _ in range(count):
+            self._out += [lane.take() for lane in ordered]
+        self._out_bytes += count * size
+        for lane in ordered:
+            lane.go_on()
         return True
 
     def _tidy(self, stripe: int, ready: list[ReadLane]) -> None:
