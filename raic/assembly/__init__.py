@@ -1,6 +1,7 @@
 """The composition root: where the protocol, the shares and the provider meet."""
 
-from raic.assembly.node import NodeFacts, NodeState, StorageNode
+from raic.assembly.facts import NodeFacts, NodeState
+from raic.assembly.node import StorageNode
 from raic.assembly.proving import prove_access
 from raic.assembly.restore import RestoredIndex, restore_index
 
