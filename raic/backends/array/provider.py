@@ -8,7 +8,6 @@ from functools import partial
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
@@ -21,6 +20,7 @@ from raic.backends.array.leftovers import Leftovers
 from raic.backends.array.lengths import Lengths, members_of, unknown_length
 from raic.backends.array.listing import PAGE_OBJECTS, Listing
 from raic.backends.array.members import Member, Placement
+from raic.backends.array.placing import placement_noted
 from raic.backends.array.plan import WriteTools, buffer_size
 from raic.backends.array.reading import FragmentReader
 from raic.backends.array.settings import ArraySettings
@@ -31,7 +31,7 @@ from raic.backends.array.target import Tools
 from raic.backends.array.writing import ArrayWriter
 from raic.backends.keys import check_key, check_range
 from raic.deferreds import Shared, async_to_deferred
-from raic.errors import ConfigurationError, ObjectNotFound, ProviderError, StorageUnusable
+from raic.errors import ObjectNotFound, ProviderError, StorageUnusable
 from raic.fragmentkeys import MAX_NUMBER, MAX_OBJECT_KEY_CHARACTERS, escaped, parse_fragment_key
 from raic.interfaces import (
     IFragmentLedger,
@@ -40,7 +40,7 @@ from raic.interfaces import (
     IObjectUpload,
     IStorageProvider,
 )
-from raic.values import ObjectPage, Placed, Space, Stored
+from raic.values import ObjectPage, Space, Stored
 
 _DEFAULT = ArraySettings()
 _LOOK_SECONDS = 0.1
@@ -71,8 +71,6 @@ class ArrayProvider:
         when there is no such provider.
     :ivar calls: how many reads and writes were begun.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -259,7 +257,9 @@ class ArrayProvider:
         await self._codes.load(self._ledger)
         rows = await self._ledger.get_placement()
         if rows:
-            self._placement = self._placed(rows)
+            self._placement = placement_noted(
+                self.name, rows, self._members, self._happy, self._make_member
+            )
         else:
             await self._ledger.set_placement(self._placement.rows())
         self._members = self._placement.members()
@@ -397,47 +397,6 @@ class ArrayProvider:
             alsoProvides(self, ILocalListing)
         if any(IInterruptedUploads.providedBy(provider) for provider in providers):
             alsoProvides(self, IInterruptedUploads)
-
-    def _placed(self, rows: Collection[Placed]) -> Placement:
-        names = {name for row in rows for name in (row.provider, row.former) if name is not None}
-        configured = {member.name for member in self._members}
-        for name in sorted(configured - names):
-            self._log.warn(
-                "{array}: {member} has no fragments and is not used; to give it some, run 'raic"
-                " array add {member}', else remove it from 'providers'",
-                array=self.name,
-                member=name,
-            )
-        if len(rows) < self._happy:
-            self._log.warn(
-                "{array}: writes need {happy} providers, and there are {count}: nothing can be"
-                " written until more are added, or 'happy' is less",
-                array=self.name,
-                happy=self._happy,
-                count=len(rows),
-            )
-        try:
-            made = [self._made(name) for name in sorted(names - configured)]
-            return Placement.of(rows, [*self._members, *made])
-        except (LookupError, ConfigurationError) as unknown:
-            raise StorageUnusable(
-                self.name,
-                "start",
-                f"there are fragments on {unknown}, which is not one of the array's providers",
-                "name it in raic.cfg again, and replace or drain it with raic array",
-            ) from None
-
-    def _made(self, name: str) -> Member:
-        """A member that the configuration does not count among those of the array."""
-        if self._make_member is None:
-            raise KeyError(name)
-        member = self._make_member(name)
-        self._log.warn(
-            "{array}: {member} has fragments: add it to 'providers' in [array:{array}]",
-            array=self.name,
-            member=name,
-        )
-        return member
 
     def _refusal(self, operation: str, key: str, offset: int, length: int) -> ProviderError | None:
         _check_object_key(key)
