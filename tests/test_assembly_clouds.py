@@ -76,10 +76,11 @@ class Stacks(CloudCase):
         self.configure_cloud("cache_size = 0\n")
         self.assertIsInstance(self.stack().provider, ObservationLayer)
 
-    def test_a_filesystem_has_tags_and_nothing_else(self) -> None:
+    def test_a_filesystem_has_tags_and_is_observed(self) -> None:
         self.configure()
         stack = self.stack()
-        self.assertIsInstance(stack.provider, TaggingProvider)
+        assert isinstance(stack.provider, ObservationLayer)
+        self.assertIsInstance(stack.provider._inner, TaggingProvider)
         self.assertIs(stack.untagged, stack.members[0].leaf)
 
     def test_settings_that_do_not_go_together_are_a_mistake_of_the_configuration(self) -> None:

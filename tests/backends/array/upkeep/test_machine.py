@@ -34,6 +34,9 @@ class ArrayMachine(RuleBasedStateMachine):
     """2 of 4 needed, 3 happy.
 
     At most one member is away at a time, and nothing is damaged that could not be mended.
+
+    :ivar let_go: the members that were to be replaced.
+    :ivar uncleared: those of them that were away meanwhile: they may keep what they have.
     """
 
     names = Bundle("names")
@@ -43,6 +46,8 @@ class ArrayMachine(RuleBasedStateMachine):
         self.rig = UpkeepRig()
         self.count = 0
         self.away: str | None = None
+        self.let_go: set[str] = set()
+        self.uncleared: set[str] = set()
         self.doing: list[Deferred[Outcome]] = []
         self.maintenance: ArrayMaintenance
         self.boot()
@@ -103,6 +108,7 @@ class ArrayMachine(RuleBasedStateMachine):
         if all(len(self.rig.whole(key) - {self.homes().index(name)}) >= 2 for key in self.rig.data):
             self.away = name
             self.rig.lose(name)
+            self.note_uncleared()
 
     @precondition(lambda self: self.away is not None)
     @rule()
@@ -131,7 +137,12 @@ class ArrayMachine(RuleBasedStateMachine):
     def replace(self, place: int) -> None:
         self.count += 1
         old, new = self.homes()[place % 4], f"new{self.count}"
+        self.let_go.add(old)
+        self.note_uncleared()
         self.begin(self.maintenance.replace(old, new, ignore))
+
+    def note_uncleared(self) -> None:
+        self.uncleared |= self.let_go & {self.away}
 
     def begin(self, doing: Deferred[Outcome]) -> None:
         doing.addErrback(lambda _: None)
@@ -188,6 +199,8 @@ class ArrayMachine(RuleBasedStateMachine):
             assert got == [data], key
         for name in self.homes():
             expected[name] = len(rig.data)
+        for name in self.uncleared - set(self.homes()):
+            expected[name] = len(rig.fragments(name))
         assert {name: len(rig.fragments(name)) for name in rig.inner} == expected
 
 
