@@ -17,11 +17,12 @@ from raic.backends.filestore import FileStore, OpenFile
 from raic.backends.fileupload import FileUpload
 from raic.backends.keys import check_key, check_range
 from raic.backends.openfiles import OpenFiles
-from raic.backends.streams import PieceStream
+from raic.backends.streams import PIECE_BYTES, PieceStream
 from raic.deferreds import Shared, apart
 from raic.errors import ProviderTimedOut, StorageUnusable
 from raic.interfaces import (
     IImmediateReads,
+    IInspectingConsumer,
     IInterruptedUploads,
     ILocalListing,
     IObjectUpload,
@@ -132,9 +133,11 @@ class FilesystemProvider:
         """See :class:`raic.interfaces.IStorageProvider`."""
         check_key(key)
         check_range(offset, length)
-        return PieceStream(
-            consumer, partial(self._read, "stream_object", key), offset, length
-        ).start()
+        piece_bytes, inspect = PIECE_BYTES, None
+        if IInspectingConsumer.providedBy(consumer):
+            piece_bytes, inspect = consumer.piece_bytes, consumer.inspect
+        read = partial(self._read, "stream_object", key, inspect=inspect)
+        return PieceStream(consumer, read, offset, length, piece_bytes).start()
 
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -248,22 +251,33 @@ class FilesystemProvider:
         self._files.clear()
         self._store.close()
 
-    def _read(self, operation: str, key: str, offset: int, length: int) -> Deferred[bytes]:
+    def _read(
+        self,
+        operation: str,
+        key: str,
+        offset: int,
+        length: int,
+        inspect: Callable[[bytes], None] | None = None,
+    ) -> Deferred[bytes]:
+        def read(file: OpenFile) -> bytes:
+            data = self._store.read(file, offset, length)
+            if data and inspect is not None:
+                inspect(data)
+            return data
+
         file = self._files.use(key)
         if file is None:
-            opened = self._begin(
-                operation, partial(self._open_and_read, operation, key, offset, length)
-            )
+            opened = self._begin(operation, partial(self._open_and_read, operation, key, read))
             return apart(opened.addCallback(self._opened, key, self._files.generation()))
-        reading = self._begin(operation, partial(self._store.read, file, offset, length))
+        reading = self._begin(operation, partial(read, file))
         return apart(reading.addBoth(self._released, file))
 
     def _open_and_read(
-        self, operation: str, key: str, offset: int, length: int
+        self, operation: str, key: str, read: Callable[[OpenFile], bytes]
     ) -> tuple[OpenFile, bytes]:
         file = self._store.open_file(operation, key)
         try:
-            return file, self._store.read(file, offset, length)
+            return file, read(file)
         except BaseException:
             self._store.close_file(file)
             raise

@@ -9,6 +9,7 @@ the text says so; a programming error (a negative length, a bytes key) may raise
 from raic.interfaces.index import IIndex
 from raic.interfaces.providers import (
     IImmediateReads,
+    IInspectingConsumer,
     IInterruptedUploads,
     ILocalListing,
     IMadeUpload,
@@ -34,6 +35,7 @@ __all__ = [
     "IFragmentLedger",
     "IImmediateReads",
     "IIndex",
+    "IInspectingConsumer",
     "IInterruptedUploads",
     "ILocalListing",
     "IMadeUpload",

@@ -149,6 +149,24 @@ class IStorageProvider(Interface):
         """
 
 
+class IInspectingConsumer(IConsumer):
+    """A consumer that can do a part of its work where the bytes are read.
+
+    A provider need not know of this, nor a layer that has a consumer of its own.
+    """
+
+    piece_bytes = Attribute("How large all pieces but the last are best. (int, at most 1 MiB)")
+
+    def inspect(piece: bytes) -> None:
+        """Look at what comes next.
+
+        What was inspected is written next, as it is, or nothing is written any more.
+
+        :param piece: not empty.  Called at most once for each, for one at a time, as a rule in
+            another thread; does not raise.
+        """
+
+
 class IImmediateReads(Interface):
     """A provider some of whose reads need not wait: memory, or a file in the page cache."""
 

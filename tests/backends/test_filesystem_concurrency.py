@@ -4,11 +4,27 @@ import os
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from zope.interface import implementer
 
 from raic.errors import StorageUnusable
+from raic.interfaces import IInspectingConsumer
 from tests.backends.filesystems import FilesystemTestCase, HeldWorkers
 from tests.contracts.consumer import Collector
 from tests.contracts.provider import KEY, TEN
+
+
+@implementer(IInspectingConsumer)
+class Inspector(Collector):
+    """A collector that looks at what it gets beforehand."""
+
+    piece_bytes = 700
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inspected: list[bytes] = []
+
+    def inspect(self, piece: bytes) -> None:
+        self.inspected.append(piece)
 
 
 class ConcurrencyTests(FilesystemTestCase):
@@ -179,6 +195,23 @@ class ConcurrencyTests(FilesystemTestCase):
             collector.resume()
             self.workers.release()
         self.assertEqual(self.successResultOf(streaming), len(data))
+
+    def test_a_stream_is_inspected_where_it_is_read(self) -> None:
+        data = b"a" * 700 + b"b" * 700 + b"c" * 5
+        self.provider.put_object(KEY + "1", data)
+        self.workers.release()
+        inspector = Inspector()
+        streaming = self.provider.stream_object(KEY + "1", 0, len(data), inspector)
+        self.workers.release()
+        self.assertEqual((inspector.inspected, inspector.pieces), ([data[:700]], [data[:700]]))
+        # The answer of the next one is still on its way.
+        tell = self.workers.held.pop()()
+        self.assertEqual((len(inspector.inspected), len(inspector.pieces)), (2, 1))
+        tell()
+        self.workers.release()
+        self.assertEqual(self.successResultOf(streaming), len(data))
+        self.assertEqual(inspector.pieces, [data[:700], data[700:1400], data[1400:]])
+        self.assertEqual(inspector.inspected, inspector.pieces)
 
     def test_a_stream_is_stopped_while_it_reads(self) -> None:
         collector = Collector(stop_after=1)

@@ -7,16 +7,21 @@ from collections.abc import Callable
 from typing import cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IProducer, IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from raic.backends.array.blockcheck import BlockChecker, Checked
 from raic.backends.array.fetching import Blocks, Source, as_provider_error
-from raic.backends.tags import TAG_BYTES, TagMismatch
+from raic.backends.tags import TAG_BYTES
 from raic.errors import ObjectCorrupt, ProviderError
+from raic.interfaces import IInspectingConsumer
+
+MOST_BYTES = 1024 * 1024
+"""The most that a consumer is given at once."""
 
 
-@implementer(IConsumer)
+@implementer(IInspectingConsumer)
 class ReadLane:
     """Takes the blocks of some stripes from one member, and checks them.
 
@@ -64,10 +69,9 @@ class ReadLane:
         self._moved = moved
         self._on_failure = failed
         self._next = first  # the stripe whose block comes next
-        self._final = where.code.stripe_count(where.length) - 1
-        self._carry: list[bytes] = []
         self._carried = 0
-        self._awaited = self._length(first)
+        self._checker = BlockChecker(source.tags, where, first, last)
+        self._inspected: deque[Checked] = deque()  # of pieces that are still to be written
         self._producer: IPushProducer | None = None
         self._paused = False
         self._closed = False
@@ -85,7 +89,7 @@ class ReadLane:
         """Want no more."""
         self._closed = True
         self._blocks.clear()
-        self._carry.clear()
+        self._inspected.clear()
         self.held = 0
         producer, self._producer = self._producer, None
         if producer is not None:
@@ -141,59 +145,43 @@ class ReadLane:
 
     def write(self, data: bytes) -> None:
         """See ``IConsumer``."""
-        if self._closed:
+        if self._closed or self.failed:
             return
-        before = self._next
-        try:
-            self._cut(memoryview(data))
-        except TagMismatch as mismatch:
-            self._is_wrong(str(mismatch))
+        found = self._inspected.popleft() if self._inspected else self._checker.add(data)
+        self._add(found)
+        if found.wrong is not None:
+            self._is_wrong(str(found.wrong))
             return
         if self.held >= self._limit and self._blocks and not self._paused:
             self._pause()
-        if self._next > before:
+        if found.blocks:
             self._moved(self)
+
+    # As one that inspects
+
+    @property
+    def piece_bytes(self) -> int:
+        """See :class:`raic.interfaces.IInspectingConsumer`: whole blocks, which need no copy."""
+        step = self._where.code.block_size + TAG_BYTES
+        return MOST_BYTES // step * step or MOST_BYTES
+
+    def inspect(self, piece: bytes) -> None:
+        """See :class:`raic.interfaces.IInspectingConsumer`."""
+        self._inspected.append(self._checker.add(piece))
+
+    def _add(self, found: Checked) -> None:
+        self._blocks += found.blocks
+        self._next += len(found.blocks)
+        self.held += sum(map(len, found.blocks)) + len(found.blocks) * TAG_BYTES
+        self.held += found.carried - self._carried
+        self._carried = found.carried
+        if found.blocks:
+            self.since = self._clock.seconds()
 
     def _pause(self) -> None:
         if self._producer is not None:
             self._paused = True
             self._producer.pauseProducing()
-
-    def _length(self, stripe: int) -> int:
-        return self._where.code.block_length(stripe, self._where.length) + TAG_BYTES
-
-    def _cut(self, data: memoryview) -> None:
-        """Check what blocks are whole, and keep the rest."""
-        while self._next <= self.last and len(data) >= self._awaited:
-            if self._carry:
-                stored = memoryview(b"".join((*self._carry, data[: self._awaited])))
-                data = data[self._awaited :]
-                self.held -= self._carried
-                self._carry.clear()
-                self._carried = 0
-                self._check(stored, len(stored), 1)
-            else:
-                # Those before the object's last stripe are all as long as this one.
-                step = self._awaited
-                alike = min(self.last + 1, self._final) - self._next
-                count = max(1, min(alike, len(data) // step))
-                self._check(data, step, count)
-                data = data[count * step :]
-        if self._next <= self.last and len(data):
-            self._carry.append(bytes(data))  # a view would keep all of it alive
-            self._carried += len(data)
-            self._awaited -= len(data)
-            self.held += len(data)
-
-    def _check(self, stored: memoryview, step: int, count: int) -> None:
-        tags = self.source.tags
-        for block in tags.whole_blocks(self._next, stored, step - TAG_BYTES, count):
-            self._blocks.append(block)
-            self._next += 1
-            self.held += step
-        self.since = self._clock.seconds()
-        if self._next <= self.last:
-            self._awaited = self._length(self._next)
 
     def _ended(self, _: int) -> None:
         if not self._closed and self._next <= self.last:
@@ -211,7 +199,7 @@ class ReadLane:
         """Let go of the member; what was checked before can still be taken."""
         self.failed = True
         self.last = self._next - 1
-        self._carry.clear()
+        self._inspected.clear()
         self.held -= self._carried
         self._carried = 0
         producer, self._producer = self._producer, None

@@ -16,13 +16,10 @@ from raic.backends.array.choosing import as_set, hopeful, lacking
 from raic.backends.array.fetching import Source, Wrong
 from raic.backends.array.probing import probe
 from raic.backends.array.rangeread import RangeRead
-from raic.backends.array.readlane import ReadLane
+from raic.backends.array.readlane import MOST_BYTES, ReadLane
 from raic.backends.array.target import Target, Tools, cancel_timer
 from raic.backends.array.unreadable import unreadable
 from raic.errors import ObjectCorrupt, ObjectNotFound, ProviderError, ProviderTimedOut
-
-MOST_BYTES = 1024 * 1024
-"""The most that a consumer is given at once."""
 
 ENOUGH_BYTES = 512 * 1024
 """So much is given to it, where there is as much."""

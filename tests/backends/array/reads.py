@@ -25,7 +25,7 @@ from raic.backends.memory import MemoryProvider
 from raic.backends.streams import PieceStream
 from raic.errors import IndexBusy, ObjectNotFound, ProviderUnreachable
 from raic.fragmentkeys import FIRST_ATTEMPT, FragmentKey, parse_fragment_key
-from raic.interfaces import IStorageProvider
+from raic.interfaces import IInspectingConsumer, IStorageProvider
 from raic.ledger import IFragmentLedger
 from raic.values import FragmentState
 
@@ -91,6 +91,7 @@ class Link(ForwardingProvider):
     """A member, as an array sees it.
 
     :ivar delay: the seconds that a request takes, or a piece of a stream; at once for 0.
+    :ivar inspects: whether it lets a consumer inspect the pieces of a stream.
     :ivar asked: the reads so far.
     :ivar under_way: how many of them are not over.
     :ivar cancelled: how many were called back.
@@ -103,6 +104,7 @@ class Link(ForwardingProvider):
         self.trouble = Trouble()
         self.delay: Callable[[], float] = float
         self.piece = 4096
+        self.inspects = False
         self.asked: list[Asked] = []
         self.under_way = 0
         self.cancelled = 0
@@ -118,8 +120,14 @@ class Link(ForwardingProvider):
         asked = Asked(key, offset, length)
         self.asked.append(asked)
 
+        def inspected(data: bytes) -> bytes:
+            if self.inspects and data:
+                assert IInspectingConsumer.providedBy(consumer)
+                consumer.inspect(data)
+            return data
+
         def read(position: int, size: int) -> Deferred[bytes]:
-            return self._read(asked, position, size)
+            return self._read(asked, position, size).addCallback(inspected)
 
         return self._counted(PieceStream(consumer, read, offset, length, self.piece).start())
 

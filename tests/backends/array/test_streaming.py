@@ -137,6 +137,25 @@ class PaceTests(StreamTests):
         return seconds
 
 
+class InspectedTests(StreamTests):
+    """The same, from members that have what they read checked at once, and know how it is cut."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for link in self.rig.links:
+            link.inspects = True
+            link.piece = 15 * (BLOCK + 16)
+
+
+class InspectedPaceTests(PaceTests):
+    """The same, from members that cut it otherwise."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        for link in self.rig.links:
+            link.inspects = True
+
+
 class BoundTests(SynchronousTestCase):
     def rig_with(self, needed: int, total: int, buffer: int) -> Rig:
         settings = evolve(ArraySettings(), stream_buffer=buffer)
