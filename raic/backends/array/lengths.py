@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from operator import itemgetter
 
 from attrs import frozen
@@ -19,6 +20,7 @@ from raic.fragmentkeys import FragmentKey, all_fragments_prefix, parse_fragment_
 from raic.values import ObjectPage
 
 _REMEMBERED = 10_000
+_TOLD = 512
 
 
 @frozen
@@ -60,7 +62,7 @@ class Lengths:
         self._name = name
         self._codes = codes
         self._placement = placement
-        self._length_of = length_of
+        self._length_of = lru_cache(_TOLD)(length_of)
         self._capacity = capacity
         self._found: OrderedDict[str, Shape] = OrderedDict()
 

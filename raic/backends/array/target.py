@@ -29,6 +29,8 @@ class Tools:
     """What all readers of an array share.
 
     :ivar placement: the present one.
+    :ivar sibling: the key and the tags of another fragment of an object, by the key of any, its
+        number and its attempt.
     """
 
     name: str
@@ -39,14 +41,15 @@ class Tools:
     health: HealthBook
     reports: Reports
     probes: set[Fetch] = field(factory=set)
-    tags: Callable[[FragmentKey], FragmentTags] = field(init=False)
+    sibling: Callable[[FragmentKey, int, str], tuple[str, FragmentTags]] = field(init=False)
 
-    @tags.default
-    def _cached_tags(self) -> Callable[[FragmentKey], FragmentTags]:
+    @sibling.default
+    def _cached_siblings(self) -> Callable[[FragmentKey, int, str], tuple[str, FragmentTags]]:
         array_key = self.array_key
 
-        def make(key: FragmentKey) -> FragmentTags:
-            return FragmentTags(array_key, key)
+        def make(key: FragmentKey, number: int, attempt: str) -> tuple[str, FragmentTags]:
+            sibling = key.sibling(number, attempt)
+            return str(sibling), FragmentTags(array_key, sibling)
 
         return lru_cache(_CACHED_TAGS)(make)
 
@@ -94,14 +97,11 @@ class Target:
         """The member that is to have a fragment."""
         return self._placement.home(number)
 
-    def key(self, number: int) -> FragmentKey:
-        """Of the fragment that counts."""
-        return self._key.sibling(number, self._state.attempts.get(number, FIRST_ATTEMPT))
-
     def source(self, number: int) -> Source:
         """Where a fragment can be read."""
-        key = self.key(number)
-        return Source(number, str(key), self._tools.tags(key), self._placement.where(number))
+        attempt = self._state.attempts.get(number, FIRST_ATTEMPT)
+        key, tags = self._tools.sibling(self._key, number, attempt)
+        return Source(number, key, tags, self._placement.where(number))
 
     def ranked(self, size: int) -> list[int]:
         """All numbers, those to ask first at the front; what is known to be missing comes last."""
