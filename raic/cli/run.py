@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from raic.cli.allocator import keep_freed_memory
 from raic.cli.create_node import describe_new_node
 from raic.cli.logs import begin_logging, style_for
 from raic.cli.manager import ServiceManager
@@ -53,6 +54,7 @@ def run(nodedir: Path | None, *, take_over: bool) -> None:
             locks.callback(NodeLock(config.node_directory).release)
         os.umask(0o077)
         _raise_file_limit()
+        keep_freed_memory()
         node = configs[0].node
         style = style_for(node.log_format, sys.stderr, os.environ)
         level = begin_logging(sys.stderr, node.log_level, style)

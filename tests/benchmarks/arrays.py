@@ -22,6 +22,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from raic.cli.allocator import keep_freed_memory
 from tests.benchmarks.arrays_folders import folders_table, measure_folders
 from tests.benchmarks.arrays_lines import Lines, behind_lines, lines_table
 from tests.benchmarks.arrays_moves import Options
@@ -33,6 +34,7 @@ DEFAULT = Options()
 def main(arguments: Sequence[str], run: Callable[..., Any] = react) -> None:
     """Measure, and print tables."""
     options, what = _parsed(arguments)
+    keep_freed_memory()  # as a node does
 
     async def measure(reactor: Any) -> None:
         if what != "local":
