@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -132,10 +133,10 @@ class Copying(SynchronousTestCase):
             stderr=subprocess.DEVNULL,
             env=clean_environment(),
         )
-        while process.poll() is None and len(self.objects("one")) < 40:
+        while process.poll() is None and len(list((self.node / "one").rglob("*--*"))) < 40:
             pass
         process.kill()
-        process.wait()
+        self.assertEqual(process.wait(), -signal.SIGKILL, "it had ended before")
 
     def test_one_that_is_killed_goes_on(self) -> None:
         self.many()

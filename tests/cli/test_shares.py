@@ -120,14 +120,15 @@ class Stopped(WithIndex):
 
     def test_shares_are_listed_in_pages(self) -> None:
         self.fill()
-        self.assertEqual(self.told("shares", "list")["shares"], [
+        listed = self.told("shares", "list")["shares"]
+        self.assertAlmostEqual(listed[0].pop("expires"), lease(-1).expires, delta=60)
+        self.assertEqual(listed, [
             {
                 "storage_index": A,
                 "immutable": [0, 1],
                 "mutable": [],
                 "bytes": 2000,
                 "leases": 2,
-                "expires": lease(-1).expires,
             },
             self.told("shares", "list", "--prefix", B)["shares"][0],
         ])  # fmt: skip

@@ -118,7 +118,7 @@ class Away(SynchronousTestCase):
         self.cloud.close()
         self.node.start()
         os.kill(self.node.pid(), signal.SIGHUP)
-        self.node.says("credentials were read again")
+        self.node.says("raic.cfg was read again")
         self.cloud.open()
         self.node.says("writes are served")
 

@@ -24,7 +24,7 @@ class BesideANode(RebuildTestCase):
     def test_a_restore_sees_only_what_is_a_nodes(self) -> None:
         self.store(b"share")
         report = self.rebuild()
-        self.assertEqual(report, RebuildReport(shares=1, share_bytes=5))
+        self.assertEqual(report, RebuildReport(shares=1, share_bytes=5, leases=1))
 
     def test_no_epoch_is_read_from_it(self) -> None:
         self.assertEqual(self.successResultOf(highest_epoch(self.remote)), 0)
