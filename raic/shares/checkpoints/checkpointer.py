@@ -73,7 +73,7 @@ class Checkpointer:
     ) -> None:
         self._provider = provider
         self._source = path
-        self._copy = path.with_name(path.name + ".copy")
+        self._copy = path.with_name(path.name + ".checkpoint")
         self._sealed = path.with_name(path.name + ".sealed")
         self._changes = changes
         self._sealer = sealer
