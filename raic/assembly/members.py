@@ -129,11 +129,12 @@ def make_member(
 
 
 def _in_array(settings: LayerSettings) -> LayerSettings:
-    """Without what an array has above all, and without waiting for a member that is down: others
-    are there to ask.
+    """Without what an array has above all, and without waiting for a member that is down, or for a
+    fragment that it does not have: others are there to ask, and who repairs expects it.
     """
     circuit = None if settings.circuit is None else evolve(settings.circuit, patience=0.0)
-    return evolve(settings, cache=None, circuit=circuit)
+    retry = None if settings.retry is None else evolve(settings.retry, missing=0.0)
+    return evolve(settings, cache=None, circuit=circuit, retry=retry)
 
 
 def make_folder(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from raic.backends.layers.circuit import NOT_ASKED
@@ -86,8 +86,8 @@ class Retries:
         self._sleeping: set[Sleeper] = set()
 
     def adjust(self, policy: RetryPolicy) -> None:
-        """Go by another policy, except for its budget."""
-        self._policy = policy
+        """Go by another policy, except for its budget and for what it says of missing objects."""
+        self._policy = evolve(policy, missing=self._policy.missing)
 
     def now(self) -> float:
         """The time of the clock."""

@@ -425,6 +425,12 @@ class MissingTests(RetryCase):
         self.pass_time(10.1)
         self.failureResultOf(reading, ObjectNotFound)
 
+    def test_who_is_not_to_wait_for_them_does_not_whatever_else_is_changed(self) -> None:
+        self.layer = RetryLayer(self.leaf, self.clock, self.random, RetryPolicy(missing=0.0))
+        for _ in range(2):
+            self.failureResultOf(self.read(), ObjectNotFound)
+            self.layer.adjust(RetryPolicy(attempts=3))
+
     def test_what_is_lost_for_good_does_not_use_up_the_retries_of_others(self) -> None:
         lost = [self.layer.get_object(f"{KEY}{number}", 0, 1) for number in range(50)]
         self.pass_time(10.1)
