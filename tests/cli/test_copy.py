@@ -152,6 +152,26 @@ class Copying(SynchronousTestCase):
         self.assertIn("shares had been copied before", said)
         self.assert_whole()
 
+    def test_an_export_that_is_killed_goes_on(self) -> None:
+        self.many()
+        self.adopt()
+        out = Path("out").absolute()
+        process = subprocess.Popen(
+            [installed("raic"), "export", str(self.node), str(out)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=clean_environment(),
+        )
+        while process.poll() is None and len(list(out.glob("shares/??/*/*"))) < 40:
+            pass
+        process.kill()
+        self.assertEqual(process.wait(), -signal.SIGKILL, "it had ended before")
+        done = raic("export", self.node, out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("shares were there already", done.stdout)
+        found = {path: data for path, (_, data) in self.world.exported(out).items()}
+        self.assertEqual(found, self.world.data)
+
     def test_it_begins_anew_when_the_node_was_used_meanwhile(self) -> None:
         self.many()
         self.adopt()
