@@ -17,6 +17,7 @@ from raic.config.tls import ServerTls
 from raic.deferreds import async_to_deferred
 from raic.interfaces import IStorageService, IWorkers
 from raic.server.foolscap.connection import ConnectionLimits
+from raic.server.foolscap.full import FullClients
 from raic.server.foolscap.storage import FoolscapStorageServer
 from raic.server.foolscap.tub import make_tub
 from raic.server.http.connections import Limits
@@ -69,9 +70,11 @@ class Listener:
         self._bodies = MemoryBudget(config.storage.body_memory)
         self._site: StorageSite | None = None
         self.meter = OperationMeter(reactor)
+        limits = ConnectionLimits(self._bodies, reactor, config.storage.max_mutable_message)
+        self._full_clients = FullClients(limits.callers, self._has_room, reactor)
         self.tub: Tub = make_tub(
             identity.pem,
-            ConnectionLimits(self._bodies, reactor, config.storage.max_mutable_message),
+            limits,
             keepalive=config.node.keepalive,
             disconnect=config.node.disconnect,
         )
@@ -87,7 +90,7 @@ class Listener:
         https = None if self._config.storage.force_foolscap else self._https()
         ports = [self._open(description, https) for description in self._config.node.ports]
         self.tub.setLocation(*hints)
-        server = FoolscapStorageServer(self._service, self._bodies, self.meter)
+        server = FoolscapStorageServer(self._service, self._bodies, self.meter, self._full_clients)
         self.tub.registerReference(server, self._identity.swissnum)
         self.tub.startService()
         for port in ports:
@@ -102,10 +105,14 @@ class Listener:
     @async_to_deferred
     async def stop(self) -> None:
         """Close the ports, then the connections."""
+        self._full_clients.stop()
         if self.tub.running:
             await self.tub.stopService()
         if self._site is not None:
             await self._site.stop()
+
+    def _has_room(self) -> bool:
+        return self._service.get_sizes().maximum_immutable_share_size > 0
 
     def _https(self) -> IProtocolFactory:
         self._site = make_site(

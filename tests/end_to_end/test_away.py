@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from raic.shares.keys import encode_index
 from tests.end_to_end.cloud_nodes import SECONDS, Cloud, QuickCloudNode
-from tests.end_to_end.harness import RequestFailed, TahoeClient
+from tests.end_to_end.harness import RequestFailed, TahoeClient, foolscap_only
 from tests.end_to_end.suite import content, get, put
 
 FIRST, SECOND = b"1" * 16, b"2" * 16
@@ -84,6 +84,25 @@ class Away(SynchronousTestCase):
         other = put(client, content(6000))
         self.assertEqual(get(client, other), content(6000))
 
+    def test_an_old_client_that_came_meanwhile_learns_that_there_is_room_again(self) -> None:
+        self.node.start()
+        self.node.kill()
+        self.cloud.close()
+        self.node.start()
+        servers = foolscap_only(self.node.servers_yaml())
+        client = TahoeClient(self.node.folder.with_name("client"), servers)
+        self.stack.callback(client.stop)
+        client.start()
+        with self.assertRaisesRegex(RequestFailed, "UploadUnhappinessError"):
+            put(client, content(6000))
+        pid = client.pid()
+        self.cloud.open()
+        self.node.says("writes are served")
+        # It asks even servers that are full what they have.
+        cap = client.running().wait_for(lambda: _attempt(client), "an upload", 60.0)
+        self.assertEqual(get(client, cap), content(6000))
+        self.assertEqual(client.pid(), pid)
+
     def test_a_cloud_that_is_away_for_some_seconds_costs_its_clients_nothing_but_time(self) -> None:
         node = self.node
         node.interval = 60.0  # as it is in production
@@ -128,3 +147,11 @@ class Away(SynchronousTestCase):
         self.assertEqual(self.node.running().wait(SECONDS), 1)
         self.assertIn("what to do: check endpoint_url", self.node.running().output())
         self.node.program = None
+
+
+def _attempt(client: TahoeClient) -> str | None:
+    """An upload; None if there is no room for it."""
+    try:
+        return put(client, content(6000))
+    except RequestFailed:
+        return None

@@ -11,6 +11,7 @@ from zope.interface import implementer
 from raic.budget import MemoryBudget
 from raic.errors import MessageMalformed, MessageTooLarge
 from raic.interfaces import IBucketUpload, IShareReader, IStorageService
+from raic.server.foolscap.callers import Caller
 from raic.server.foolscap.failures import raise_for_client
 from raic.server.foolscap.metering import MeteredReferenceable
 from raic.server.foolscap.schemas import RIBucketReader, RIBucketWriter
@@ -26,17 +27,27 @@ class UploadWatch:
 
     :param canary: a Foolscap reference that is lost with the connection.
     :param uploads: by share number.
+    :param caller: is told of them; None where no connection is.
     """
 
-    def __init__(self, canary: Any, uploads: Mapping[int, IBucketUpload]) -> None:
+    def __init__(
+        self, canary: Any, uploads: Mapping[int, IBucketUpload], caller: Caller | None = None
+    ) -> None:
         self._canary = canary
         self._uploads = dict(uploads)
+        self._caller = caller
+        if caller is not None:
+            caller.begin_uploads(len(uploads))
         if uploads:
             self._marker = canary.notifyOnDisconnect(self._lost)
 
     def ended(self, shnum: int) -> None:
         """Forget an upload that was completed or aborted."""
-        if self._uploads.pop(shnum, None) is not None and not self._uploads:
+        if self._uploads.pop(shnum, None) is None:
+            return
+        if self._caller is not None:
+            self._caller.end_upload()
+        if not self._uploads:
             self._canary.dontNotifyOnDisconnect(self._marker)
 
     def _lost(self) -> None:

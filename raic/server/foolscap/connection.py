@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 from foolscap.banana import int2b128
 from foolscap.broker import Broker
 from foolscap.eventual import eventually
@@ -29,6 +29,7 @@ from zope.interface import implementer
 
 from raic.budget import MemoryBudget
 from raic.errors import ServiceBusy
+from raic.server.foolscap.callers import Callers
 
 BARE_BYTES = 4 * 1024 * 1024
 """How much longer a message may be than the share data in it."""
@@ -47,6 +48,12 @@ MAX_PARTS = 100_000
 
 IN_FLIGHT_BYTES = 16 * 1024 * 1024
 """Reading stops while more bytes than these wait for their answers."""
+
+SMALL_MESSAGE = 64 * 1024
+"""A longer message that has not arrived yet brings data."""
+
+QUESTIONS = frozenset({"get_version", "allocate_buckets", "get_buckets", "add_lease"})
+"""Calls that a client which looks for a server makes to all: after them it may want nothing."""
 
 MAX_CALLS = 64
 """How many calls are dealt with at once, and as many again may wait."""
@@ -76,11 +83,13 @@ class ConnectionLimits:
 
     :ivar budget: the node's memory budget.
     :ivar max_message: the most bytes of share data in one message.
+    :ivar callers: is told whose call is being made.
     """
 
     budget: MemoryBudget
     clock: IReactorTime
     max_message: int
+    callers: Callers = field(factory=Callers)
 
 
 def answer_bytes(answer: object) -> int:
@@ -116,6 +125,8 @@ class BoundedBroker(Broker):
         self._hang_up: IDelayedCall | None = None
         self._reading = True
         self._producing = False
+        self._uploads = 0
+        self._active_at = limits.clock.seconds()
 
     # The connection itself
 
@@ -180,6 +191,33 @@ class BoundedBroker(Broker):
         )
         self.connectionAbandoned = True
         self.transport.abortConnection()
+
+    # As the client that calls
+
+    def is_connected(self) -> bool:
+        """See :class:`raic.server.foolscap.callers.Caller`."""
+        return not self.disconnected
+
+    def quiet_seconds(self) -> float:
+        """See :class:`raic.server.foolscap.callers.Caller`."""
+        if self._executing or self.inboundDeliveryQueue or self._unsent or self._uploads:
+            return 0.0
+        if self._message > SMALL_MESSAGE:
+            return 0.0
+        return self._limits.clock.seconds() - self._active_at
+
+    def hang_up(self) -> None:
+        """See :class:`raic.server.foolscap.callers.Caller`."""
+        self.shutdown(Failure(connectionDone.value))
+
+    def begin_uploads(self, count: int) -> None:
+        """See :class:`raic.server.foolscap.callers.Caller`."""
+        self._uploads += count
+
+    def end_upload(self) -> None:
+        """See :class:`raic.server.foolscap.callers.Caller`."""
+        self._uploads -= 1
+        self._active_at = self._limits.clock.seconds()
 
     # Messages that arrive
 
@@ -275,7 +313,12 @@ class BoundedBroker(Broker):
 
     def _doCall(self, delivery: Any) -> Any:
         self._executing += 1
-        return super()._doCall(delivery)
+        callers = self._limits.callers
+        callers.present = self
+        try:
+            return super()._doCall(delivery)
+        finally:
+            callers.present = None
 
     def _callFinished(self, res: object, delivery: Any) -> None:
         size = answer_bytes(res)
@@ -297,6 +340,8 @@ class BoundedBroker(Broker):
 
     def _finished(self, delivery: Any) -> None:
         self._executing -= 1
+        if delivery.methodname not in QUESTIONS:
+            self._active_at = self._limits.clock.seconds()
         self._settle(delivery)
         if self.inboundDeliveryQueue:
             eventually(self.doNextCall)

@@ -15,6 +15,7 @@ from raic.errors import MessageMalformed
 from raic.interfaces import IBucketUpload, IStorageService
 from raic.server.foolscap.buckets import FoolscapBucketReader, FoolscapBucketWriter, UploadWatch
 from raic.server.foolscap.failures import raise_for_client
+from raic.server.foolscap.full import FullClients
 from raic.server.foolscap.metering import MeteredReferenceable
 from raic.server.foolscap.schemas import RIStorageServer
 from raic.server.foolscap.wire import (
@@ -44,6 +45,7 @@ class FoolscapStorageServer(MeteredReferenceable):
 
     :param budget: the node's limit on the memory of answers that are being made.
     :param meter: counts the calls.
+    :param full_clients: is told who learns that there is no room; None where nobody hangs up.
     """
 
     operations: ClassVar[Mapping[str, str]] = {
@@ -56,11 +58,16 @@ class FoolscapStorageServer(MeteredReferenceable):
     }
 
     def __init__(
-        self, service: IStorageService, budget: MemoryBudget, meter: OperationMeter
+        self,
+        service: IStorageService,
+        budget: MemoryBudget,
+        meter: OperationMeter,
+        full_clients: FullClients | None = None,
     ) -> None:
         super().__init__(meter)
         self._service = service
         self._budget = budget
+        self._full_clients = full_clients
         # One object for each share however often it is asked for: what a client makes a
         # connection remember is bounded by what is stored.
         self._readers: WeakValueDictionary[tuple[bytes, int], FoolscapBucketReader] = (
@@ -70,6 +77,8 @@ class FoolscapStorageServer(MeteredReferenceable):
     def remote_get_version(self) -> dict[bytes, object]:
         """What a Tahoe 1.20 server says of itself, with this node's sizes."""
         sizes = self._service.get_sizes()
+        if self._full_clients is not None:
+            self._full_clients.note(sizes.maximum_immutable_share_size == 0)
         return {
             PROTOCOL: {
                 b"maximum-immutable-share-size": sizes.maximum_immutable_share_size,
@@ -97,6 +106,7 @@ class FoolscapStorageServer(MeteredReferenceable):
         :param canary: a reference to an object of the client, lost with the connection.
         """
         secrets = LeaseSecrets(renew_secret, cancel_secret)
+        caller = None if self._full_clients is None else self._full_clients.callers.present
 
         async def allocate() -> tuple[set[int], dict[int, FoolscapBucketWriter]]:
             check_not_negative(allocated_size)
@@ -104,7 +114,7 @@ class FoolscapStorageServer(MeteredReferenceable):
                 storage_index, sharenums, allocated_size, secrets, None
             )
             uploads: Mapping[int, IBucketUpload] = answer.allocated
-            watch = UploadWatch(canary, uploads)
+            watch = UploadWatch(canary, uploads, caller)
             writers = {
                 shnum: FoolscapBucketWriter(upload, shnum, watch, self.meter)
                 for shnum, upload in uploads.items()
