@@ -11,6 +11,7 @@ from tests.benchmarks.contenders import CONTENDERS, RAIC, TAHOE, Measured, Row
 from tests.benchmarks.versus_tahoe import Results, main, table
 
 RATE = Row("rate", "/s", False, lambda node, seconds: found(0.0))
+SMALL = ("--rounds", "1", "--seconds", "0.02", "--quick")
 TIME = Row("time", "ms", True, lambda node, seconds: found(0.0))
 
 
@@ -48,7 +49,7 @@ class TableTests(SynchronousTestCase):
 class SmallRunTests(SynchronousTestCase):
     def assert_measured(self, only: str, rows: int) -> None:
         """Some rows, each with a value for each server."""
-        report = json.loads(main(["--rounds", "1", "--seconds", "0.02", "--only", only, "--json"]))
+        report = json.loads(main([*SMALL, "--only", only, "--json"]))
         self.assertEqual(len(report["values"]), rows)
         for by_server in report["values"].values():
             self.assertEqual(set(by_server), set(CONTENDERS))

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from raic.server.port import FIRST_BYTES_SECONDS, SharedFactory, SharedPort
+from raic.server.port import FIRST_BYTES_SECONDS, READ_BYTES, SharedFactory, SharedPort
 
 ADDRESS = IPv4Address("TCP", "192.0.2.1", 4711)
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"
@@ -74,6 +74,7 @@ class SniffingTests(SynchronousTestCase):
         (inner,) = self.https.made
         self.assertEqual(inner.received, HELLO)
         self.assertEqual(self.foolscap.made, [])
+        self.assertEqual(vars(self.transport)["bufferSize"], READ_BYTES)
 
     def test_bytes_that_come_one_by_one_are_waited_for(self) -> None:
         for byte in REQUEST[:7]:
