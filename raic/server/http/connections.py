@@ -14,6 +14,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 SWEEP_SECONDS = 5.0
 
+FAREWELL_SECONDS = 2.0
+"""How long, when the site stops, an idle client has to agree that its connection ends."""
+
 
 @frozen
 class Limits:
@@ -66,6 +69,7 @@ class Connections:
         self._open: set[Connection] = set()
         self._waiting: dict[Connection, None] = {}
         self._sweep_call: IDelayedCall | None = None
+        self._farewell: IDelayedCall | None = None
         self._stopped: Deferred[None] | None = None
 
     def allow(self, connections: int) -> None:
@@ -91,6 +95,8 @@ class Connections:
         if not self._open and self._sweep_call is not None:
             self._sweep_call.cancel()
             self._sweep_call = None
+            if self._farewell is not None and self._farewell.active():
+                self._farewell.cancel()
             if self._stopped is not None:
                 self._stopped.callback(None)
 
@@ -117,13 +123,20 @@ class Connections:
         self._stopped = stopped
         if not self._open:
             stopped.callback(None)
-        for connection in list(self._open):
-            if connection in self._waiting:
-                connection.expire()
-            else:
-                connection.end_soon()
-                self.expect(connection, seconds)
+        idle = list(self._waiting)
+        for connection in idle:
+            connection.expire()
+        if self._open:
+            self._farewell = self._clock.callLater(FAREWELL_SECONDS, self._expire_again, idle)
+        for connection in self._open.difference(idle):
+            connection.end_soon()
+            self.expect(connection, seconds)
         return stopped
+
+    def _expire_again(self, connections: list[Connection]) -> None:
+        for connection in connections:
+            if connection in self._open:
+                connection.expire()
 
     def _sweep(self) -> None:
         self._sweep_call = self._clock.callLater(SWEEP_SECONDS, self._sweep)

@@ -65,11 +65,16 @@ class Answer:
 
 
 class Transport(StringTransport):
-    """Notes how a connection ended, and tells the channel as a socket would."""
+    """Notes how a connection ended, and tells the channel as a socket would.
+
+    :ivar stalls: whether the other end does not read.
+    :ivar deaf: whether the other end does not agree to close.
+    """
 
     channel: StorageChannel
     aborted = False
     stalls = False
+    deaf = False
 
     def write(self, data: bytes) -> None:
         """Take bytes; when told to stall, as a socket whose other end does not read."""
@@ -79,7 +84,7 @@ class Transport(StringTransport):
 
     def loseConnection(self) -> None:
         """Close when what was written has been sent: at once."""
-        if not self.disconnecting:
+        if not self.disconnecting and not self.deaf:
             super().loseConnection()
             self.channel.connectionLost(Failure(ConnectionDone()))
 

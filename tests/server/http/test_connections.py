@@ -138,6 +138,16 @@ class StopTests(FaceTestCase):
         self.assertEqual((answer.status, answer.headers["connection"]), (201, "close"))
         self.successResultOf(stopped)
 
+    def test_an_idle_client_that_does_not_hang_up_is_not_waited_for(self) -> None:
+        idle = self.connect()
+        idle.transport.deaf = True
+        stopped = self.site.stop()
+        self.pass_time(1)
+        self.assertNoResult(stopped)
+        self.pass_time(1)
+        self.assertTrue(idle.transport.aborted)
+        self.successResultOf(stopped)
+
     def test_what_does_not_end_is_aborted(self) -> None:
         self.allocate({0}, 10)
         busy = self.connect()
