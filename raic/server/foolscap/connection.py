@@ -73,6 +73,9 @@ MAX_REFERENCES = 10_000
 MAX_NAME = 4096
 """The longest name and address of one."""
 
+MAX_ERROR = 250
+"""How many characters of what is wrong with a message its sender is told."""
+
 READ_BYTES = 256 * 1024
 """How much is read from the socket at a time: four times Twisted's own, and a tenth quicker."""
 
@@ -155,7 +158,7 @@ class BoundedBroker(Broker):
     def sendError(self, msg: str) -> None:
         """Tell the peer of a broken message, and hang up."""
         self._stop_producing()
-        super().sendError(msg)
+        super().sendError(msg[:MAX_ERROR])  # Foolscap's own way to shorten it raises
 
     def handleError(self, msg: bytes) -> None:
         """The peer tells of a broken message: hang up."""
@@ -174,6 +177,11 @@ class BoundedBroker(Broker):
         queue, self.inboundDeliveryQueue = self.inboundDeliveryQueue, []
         for delivery, _ in queue:
             self._settle(delivery)
+
+    def reportReceiveError(self, failure: Failure) -> None:
+        """Drop a peer whose bytes are no message: its fault, so nothing to report as a bug."""
+        self.disconnectReason = failure
+        self._drop("what it sent is no message")
 
     def _stop_producing(self) -> None:
         # A transport with a producer is never done sending, and would never hang up.
@@ -233,6 +241,11 @@ class BoundedBroker(Broker):
             return
         self._message += len(chunk)
         super().dataReceived(chunk)
+        self._bound()
+
+    def _bound(self) -> None:
+        if self.connectionAbandoned:
+            return  # what arrived was no message
         if self.discardCount:
             self._begin_message()  # refused already: its bytes are not kept
         limit = self._limits.max_message + BARE_BYTES if self._known else STRANGER_BYTES

@@ -9,6 +9,7 @@ from raic.server.http.encodings import CBOR, JSON, Encoding
 
 _KNOWN = (CBOR, JSON)
 _CBOR_ALONE = [b"application/cbor"]
+_EMPTY = [b""]
 _WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
@@ -28,9 +29,9 @@ def answer_encoding(accept: Sequence[bytes] | None) -> Encoding | None:
 def request_encoding(content_type: Sequence[bytes] | None) -> Encoding | None:
     """The encoding of a request's message, given the values of ``Content-Type``.
 
-    :return: CBOR where there is none; None when it is neither CBOR nor JSON.
+    :return: CBOR where there is none, or an empty one; None when it is neither CBOR nor JSON.
     """
-    if not content_type or content_type == _CBOR_ALONE:
+    if not content_type or content_type in (_CBOR_ALONE, _EMPTY):
         return CBOR
     named = content_type[0].decode("latin-1").partition(";")[0].strip().lower()
     return next((known for known in _KNOWN if known.media_type == named), None)

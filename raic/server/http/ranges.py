@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 
-_RANGE = re.compile(rb"bytes=[ \t]*([0-9]{1,20})-([0-9]{1,20})[ \t]*")
-_CONTENT_RANGE = re.compile(rb"bytes[ \t]+([0-9]{1,20})-([0-9]{1,20})/(\*|[0-9]{1,20})")
+# Python converts no number of more than 4,300 digits, and takes long for some of fewer.
+_RANGE = re.compile(rb"bytes=[ \t]*([0-9]{1,99})-([0-9]{1,99})[ \t]*", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(
+    rb"bytes[ \t]+([0-9]{1,20})-([0-9]{1,20})/(\*|[0-9]{1,20})", re.IGNORECASE
+)
 
 
 def parse_range(header: bytes) -> tuple[int, int] | None:

@@ -44,7 +44,8 @@ class RangeTests(ReadTestCase):
             ("bytes=3-3", b"d", "bytes 3-3/*"),
             ("bytes=0-25", b"abcdefghijklmnopqrstuvwxyz", "bytes 0-25/*"),
             ("bytes=10-100", b"klmnopqrstuvwxyz", "bytes 10-25/*"),
-            (f"bytes=25-{10**19}", b"z", "bytes 25-25/*"),
+            (f"bytes=25-{10**25}", b"z", "bytes 25-25/*"),
+            ("Bytes=3-3", b"d", "bytes 3-3/*"),
             ("bytes= 1-2 ", b"bc", "bytes 1-2/*"),
         ):
             answer = self.read(value)
@@ -61,7 +62,7 @@ class RangeTests(ReadTestCase):
         for value in (
             *("molluscs=0-9", "bytes=-2-9", "bytes=0--10", "bytes=-300-", "bytes=", "bytes=-5"),
             *("bytes=0-5, 6-7", "bytes=0-", "bytes 0-5", "", "bytes=5-4", "bytes=0-5,", "0-5"),
-            *("bytes=0x1-0x2", "bytes=1e1-20", f"bytes=0-{10**25}", "bytes=٣-٤"),
+            *("bytes=0x1-0x2", "bytes=1e1-20", "bytes=0-" + 5000 * "9", "bytes=٣-٤"),
         ):
             raw = value.encode("utf-8").decode("latin-1")
             answer = self.read(raw)
