@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 from typing import Any
 
+import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -87,6 +90,40 @@ class Errors(_Generated):
         return describe_errors()
 
 
+class Alerts(_Generated):
+    """``.. raic-alerts:: FILE``: every alert of a file of rules, when it comes, and what to do."""
+
+    required_arguments = 1
+
+    def generate(self) -> list[str]:
+        _, path = self.env.relfn2path(self.arguments[0])
+        self.env.note_dependency(path)
+        groups = yaml.safe_load(Path(path).read_text())["groups"]
+        lines = [".. list-table::", "   :header-rows: 1", "   :widths: 24 12 14 50", ""]
+        lines += _row("Alert", "Severity", "When so for", "What it says, and what to do")
+        for rule in (rule for group in groups for rule in group["rules"]):
+            told = rule["annotations"]
+            text = _readable(f"{told['summary']}  {told['action']}")
+            lasts = _LASTS.get(rule.get("for", "0")[-1], "at once")
+            after = f"{rule['for'][:-1]} {lasts}" if "for" in rule else lasts
+            lines += _row(f"``{rule['alert']}``", rule["labels"]["severity"], after, text)
+        return lines
+
+
+_LASTS = {"s": "s", "m": "min", "h": "h"}
+
+
+def _row(first: str, *others: str) -> list[str]:
+    return [f"   * - {first}", *(f"     - {each}" for each in others)]
+
+
+def _readable(text: str) -> str:
+    """With the names of labels in the place of their values, and commands as such."""
+    text = re.sub(r"\{\{ \$labels\.(\w+) \}\}", r"*\1*", text)
+    text = re.sub(r"\{\{.*?\}\}", "...", text)
+    return re.sub(r"'(raic [a-z ]+)'", r"``\1``", text)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     for name, directive in (
@@ -95,6 +132,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         ("raic-tahoe-keys", TahoeKeys),
         ("raic-manual", Manual),
         ("raic-errors", Errors),
+        ("raic-alerts", Alerts),
     ):
         app.add_directive(name, directive)
     return {"parallel_read_safe": True}

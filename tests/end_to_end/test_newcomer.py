@@ -1,10 +1,11 @@
 """From nothing to a node of three providers with a client, as the README and the questions lead;
-then one provider is stopped, and the commands say so and what to do.
+then one provider is stopped, and everything that an operator looks at says so and what to do.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -13,10 +14,12 @@ from time import monotonic
 from typing import Any
 
 import pytest
+import requests
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.backends.swift.swift_world import SwiftWorld
+from tests.documentation.blocks import DOCS
 from tests.end_to_end.conversation import (
     Conversation,
     folder_steps,
@@ -27,6 +30,7 @@ from tests.end_to_end.harness import TahoeClient
 from tests.end_to_end.processes import Program, clean_environment, free_port, installed
 from tests.end_to_end.suite import content, get, put
 from tests.services.moto import moto_endpoint
+from tests.services.prometheus import Prometheus, running_prometheus
 from tests.services.secret_service import secret_service
 from tests.services.swift import running_swift
 
@@ -48,6 +52,7 @@ class Newcomer(SynchronousTestCase):
         self.world = SwiftWorld(self.swift.enter_context(running_swift()))
         self.held.callback(self.world.close)
         self.keychain = self.held.enter_context(secret_service())
+        self.web = free_port()
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -93,7 +98,7 @@ class Newcomer(SynchronousTestCase):
                 ("shall suffice to read", ""),
                 ("before it is acknowledged", ""),
                 ("an introducer", ""),
-                ("the status page", str(free_port())),
+                ("the status page", str(self.web)),
                 ("make this node in", "y"),
             ]
         )
@@ -120,11 +125,21 @@ class Newcomer(SynchronousTestCase):
         self.held.callback(client.stop)
         cap = put(client, content(100_000))
         self.assertEqual(get(client, cap), content(100_000))
+        watching = running_prometheus(
+            self.folder / "prometheus", f"127.0.0.1:{self.web}", DOCS / "monitoring" / "alerts.yml"
+        )
+        prometheus = self.held.enter_context(watching)
         self.assert_all_is_well()
+        self.assertEqual(prometheus.alerts(), {})
         self.swift.close()
-        self.assert_told(program)
+        self.assert_told(program, prometheus)
         # What was stored can be read all the same.
         self.assertEqual(get(client, cap), content(100_000))
+
+    def get(self, path: str) -> requests.Response:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(f"http://127.0.0.1:{self.web}{path}", timeout=20)
 
     def assert_all_is_well(self) -> None:
         shown = self.raic("status", self.node)
@@ -133,23 +148,44 @@ class Newcomer(SynchronousTestCase):
         self.assertIn("3 of 3 providers can be written to", shown.stdout)
         doctor = self.raic("doctor", self.node)
         self.assertEqual(doctor.returncode, 0, doctor.stdout)
+        self.assertIn("All is well", self.get("/").text)
+        self.assertEqual(self.get("/readyz").status_code, 200)
 
-    def assert_told(self, program: Program) -> None:
+    def assert_told(self, program: Program, prometheus: Prometheus) -> None:
         """That Swift is gone, and what to do, within half a minute, though nobody uses it."""
         began = monotonic()
-        program.wait_for(self._is_noticed, "noticing", NOTICED_SECONDS)
+        program.wait_for(lambda: self._is_noticed(prometheus), "noticing", NOTICED_SECONDS)
         shown = self.raic("status", self.node).stdout
+        doctor = self.raic("doctor", self.node)
+        page, ready = self.get("/").text, self.get("/readyz")
+        told = json.loads(self.get("/api/v1/status").text)["servers"][0]
+        alerts = prometheus.alerts()
+        self.assertLess(monotonic() - began, NOTICED_SECONDS + 30.0)
         self.assertRegex(shown, r"swift +failing")
         self.assertIn("takes no shares: only 2 of 3 providers can be written to", shown)
         self.assertRegex(shown, r"(?s)swift: .*?\n  what to do: \S")
-        doctor = self.raic("doctor", self.node)
         self.assertEqual(doctor.returncode, 1)
         self.assertRegex(doctor.stdout, r"ERROR +swift +failing for")
         self.assertIn(f"raic array replace swift NEW {self.node}", doctor.stdout)
         self.assertRegex(doctor.stdout, r"(?s)provider swift\n  ERROR +reach .*?what to do: \S")
-        self.assertLess(monotonic() - began, NOTICED_SECONDS + 30.0)
+        remedy = "check auth_url, the network and the name service"
+        for text in ("swift is failing", "only 2 of 3 providers can be written to", remedy):
+            self.assertIn(text, page)
+        self.assertEqual(ready.status_code, 503)
+        self.assertIn(remedy, ready.text)
+        (swift,) = [each for each in told["providers"] if each["name"] == "swift"]
+        self.assertEqual((swift["health"], swift["remedy"]), ("failing", remedy))
+        self.assertEqual(told["readiness"]["remedy"], remedy)
+        for name in ("RaicProviderDown", "RaicNotReady"):
+            self.assertIn("raic doctor", alerts[name][0]["annotations"]["action"])
 
-    def _is_noticed(self) -> bool:
+    def _is_noticed(self, prometheus: Prometheus) -> bool:
         told: dict[str, Any] = json.loads(self.raic("status", self.node, "--json").stdout)
         health = {each["name"]: each["health"] for each in told["servers"][0]["providers"]}
-        return health["swift"] in ("failing", "away") and health["moto"] == "well"
+        metrics = self.get("/metrics").text
+        return (
+            health["swift"] in ("failing", "away")
+            and health["moto"] == "well"
+            and re.search(r'^raic_provider_up{provider="swift",.*} 0', metrics, re.M) is not None
+            and {"RaicProviderDown", "RaicNotReady"} <= prometheus.alerts().keys()
+        )

@@ -12,76 +12,16 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import requests
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.end_to_end.harness import RaicNode
-from tests.end_to_end.processes import Program, free_port, installed, run
+from tests.end_to_end.processes import free_port
+from tests.end_to_end.watched_nodes import NOTICED_SECONDS, CloudsNode, array_storage, s3_section
 from tests.services.chromium import PHONE, WIDE, Browser, running_browser
 from tests.services.cuttable import CuttableService
-from tests.services.moto import S3Endpoint, moto_endpoint
-
-NOTICED_SECONDS = 30.0
-"""How soon everything must say that a provider was stopped."""
-
-
-class CloudsNode(RaicNode):
-    """A node on clouds, with a status page."""
-
-    def __init__(self, folder: Path, storage: Mapping[str, Mapping[str, str]]) -> None:
-        super().__init__(folder)
-        self.web = free_port()
-        self.url = f"http://127.0.0.1:{self.web}/"
-        self.configure({"node": {"web.port": str(self.web)}, **storage})
-        self._environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-        for section in storage:
-            kind, _, name = section.partition(":")
-            if kind == "provider":
-                self._environment[f"RAIC_{name.upper()}_ACCESS_KEY_ID"] = "key-id"
-                self._environment[f"RAIC_{name.upper()}_SECRET_ACCESS_KEY"] = "secret"
-
-    def begin(self) -> None:
-        """Start it, and return at once."""
-        command = (installed("raic"), "run", self.folder)
-        self.program = Program(command, self.log(), self._environment)
-
-    def use(self) -> None:
-        """Do with it what clients do."""
-        run((installed("raic"), "selftest", "--thorough", self.folder))
-
-    def get(self, path: str) -> requests.Response:
-        """Ask the status page's port."""
-        with requests.Session() as session:
-            session.trust_env = False
-            return session.get(self.url + path, timeout=20)
-
-    def provider(self, name: str) -> Any:
-        """What the API says of a provider."""
-        (server,) = self.get("api/v1/status").json()["servers"]
-        (found,) = [each for each in server["providers"] if each["name"] == name]
-        return found
-
-    def metric(self, name: str, **labels: str) -> float:
-        """The value of a metric."""
-        families = text_string_to_metric_families(self.get("metrics").text)
-        (value,) = [
-            sample.value
-            for family in families
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        ]
-        return float(value)
-
-
-def s3_section(endpoint: S3Endpoint, url: str, **more: str) -> Mapping[str, str]:
-    """A provider with a new container."""
-    container = endpoint.make_container()
-    return {"type": "s3", "container": container, "endpoint_url": url, "attempts": "2", **more}
+from tests.services.moto import moto_endpoint
 
 
 @pytest.mark.service
@@ -127,16 +67,8 @@ class StatusPage(SynchronousTestCase):
         lines = {name: CuttableService(str(target.hostname), target.port or 0) for name in "abc"}
         for line in lines.values():
             self.stack.callback(line.cut)
-        node = self.node(
-            {
-                "storage": {"backend": "array:clouds"},
-                "array:clouds": {"providers": "a, b, c", "needed": "1", "happy": "2"},
-                **{
-                    f"provider:{name}": s3_section(self.endpoint, f"http://127.0.0.1:{line.port}")
-                    for name, line in lines.items()
-                },
-            }
-        )
+        ports = {name: line.port for name, line in lines.items()}
+        node = self.node(array_storage(self.endpoint, ports, needed=1, happy=2))
         browser = self.stack.enter_context(running_browser())
         browser.open(node.url)
         self.wait(node, lambda: "live" in browser.text(), "the page is live")

@@ -1,4 +1,4 @@
-"""A service that can be taken away and given back: a proxy on loopback before it."""
+"""A service that can be taken away, or hang, and be given back: a proxy on loopback before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ PIECE = 256 * 1024
 
 
 class CuttableService:
-    """Passes bytes on, both ways, until it is cut; then it refuses, until it is mended.
+    """Passes bytes on, both ways, until it is cut or hangs; then it refuses, or takes in whatever
+    comes and answers nothing, until it is mended.
 
     :param host: where the service is.
     :ivar port: where clients find it, on 127.0.0.1.
@@ -21,11 +22,16 @@ class CuttableService:
         self._lock = Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
+        self._hanging: list[socket.socket] = []
+        self._hangs = False
         self.port = 0
         self.mend()
 
     def mend(self) -> None:
         """Be there, at the same port as before."""
+        if self._hangs:
+            self.cut()
+            self._hangs = False
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
@@ -46,11 +52,22 @@ class CuttableService:
         for connection in connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        while self._hanging:
+            self._hanging.pop().close()
+
+    def hang(self) -> None:
+        """Break every connection, and leave others without an answer."""
+        self.cut()
+        self.mend()
+        self._hangs = True
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):  # it was closed
             while True:
                 client, _ = listener.accept()
+                if self._hangs:
+                    self._hanging.append(client)
+                    continue
                 Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

@@ -95,8 +95,9 @@ class Probe:
         used, self._successes = successes > self._successes, successes
         if used and not self._is_local() and self.problem is None:
             self._is_well()
-        if self._clock.seconds() < self._ask_at:
-            return LOOK_SECONDS
+        early = self._ask_at - self._clock.seconds()
+        if early > 0:
+            return min(LOOK_SECONDS, early)
         try:
             await self._ask()
         except ObjectNotFound:

@@ -1,8 +1,9 @@
-"""The metrics, as OpenMetrics has them."""
+"""The metrics, as OpenMetrics and the older text format of Prometheus have them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from attrs import frozen
 from prometheus_client.core import (
@@ -12,7 +13,9 @@ from prometheus_client.core import (
     InfoMetricFamily,
     Metric,
 )
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import generate_latest as generate_text
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from raic.server.web.families import FAMILIES, Family
@@ -20,17 +23,38 @@ from raic.status import NodeStatus, OperationSummary, ProviderSummary, ServerSta
 from raic.status.values import AWAY, FAILING
 from raic.tally import LATENCY_BOUNDS
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
-
 _BOUNDS = tuple(f"{bound:.6g}" for bound in LATENCY_BOUNDS)
 
 
-def exposition(status: NodeStatus) -> bytes:
-    """A status as OpenMetrics."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_StatusCollector(status))
-    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call,arg-type,unused-ignore]
-    return text
+@frozen
+class Form:
+    """In which metrics are told."""
+
+    content_type: str
+    generate: Callable[[Any], bytes]
+
+    def expose(self, status: NodeStatus) -> bytes:
+        """A status in this form."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_StatusCollector(status))
+        return self.generate(registry)
+
+
+OPENMETRICS = Form(CONTENT_TYPE_LATEST, generate_openmetrics)
+TEXT = Form("text/plain; version=0.0.4; charset=utf-8", generate_text)
+
+
+def form_for(accept: str) -> Form:
+    """OpenMetrics, unless whoever asks wishes for plain text alone.
+
+    :param accept: the header of this name.
+    """
+    kinds = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
+    return (
+        TEXT
+        if "text/plain" in kinds and "application/openmetrics-text" not in kinds
+        else OPENMETRICS
+    )
 
 
 @frozen

@@ -25,7 +25,7 @@ from raic.server.web.guard import (
     check_origin,
     take_query,
 )
-from raic.server.web.metrics import CONTENT_TYPE, exposition
+from raic.server.web.metrics import form_for
 from raic.server.web.page import render_page
 from raic.status import NodeStatus, Readiness, plain
 from raic.status.form import make_schema
@@ -43,15 +43,29 @@ _STATIC = ("style.css", "live.js", "icon.svg")
 
 
 @frozen
+class Asked:
+    """What an answer depends on.
+
+    :ivar reveal: whether to reveal what is left out otherwise.
+    :ivar known: whether whoever asks has given the password, or needs none.
+    :ivar accept: the kinds of answers that are wished for.
+    """
+
+    reveal: bool
+    known: bool
+    accept: str
+
+
+@frozen
 class Place:
     """What is at a path.
 
-    :ivar answer: makes the answer; its argument is whether to reveal what is left out otherwise.
+    :ivar answer: makes the answer.
     :ivar parameters: what the query may have.
     :ivar open: whether it can be asked without a password.
     """
 
-    answer: Callable[[bool, bool], Deferred[Answer]]
+    answer: Callable[[Asked], Deferred[Answer]]
     parameters: Mapping[str, Collection[str]] = {}
     open: bool = False
 
@@ -134,7 +148,8 @@ class WebSite(ServerFactory):
         taken = take_query(query, place.parameters)
         self._check_reveal(taken)
         known = not place.open or self._doorkeeper.knows(request.values, _peer(request))
-        return await place.answer(taken.get("reveal") == "1", known)
+        accept = ",".join(request.values("Accept"))
+        return await place.answer(Asked(taken.get("reveal") == "1", known, accept))
 
     def _begin_events(self, request: WebRequest, query: str) -> Answer:
         self._doorkeeper.check(request.values, _peer(request))
@@ -157,33 +172,34 @@ class WebSite(ServerFactory):
         return render_page(status, reveal=reveal, may_reveal=may_reveal).encode()
 
     @async_to_deferred
-    async def _page(self, reveal: bool, known: bool) -> Answer:
-        status = await self._gather(reveal)
-        return Answer(self._rendered(status, reveal=reveal), HTML)
+    async def _page(self, asked: Asked) -> Answer:
+        status = await self._gather(asked.reveal)
+        return Answer(self._rendered(status, reveal=asked.reveal), HTML)
 
     @async_to_deferred
-    async def _status(self, reveal: bool, known: bool) -> Answer:
-        return _json(plain(await self._gather(reveal)))
+    async def _status(self, asked: Asked) -> Answer:
+        return _json(plain(await self._gather(asked.reveal)))
 
     @async_to_deferred
-    async def _schema(self, reveal: bool, known: bool) -> Answer:
+    async def _schema(self, asked: Asked) -> Answer:
         return _json(make_schema())
 
     @async_to_deferred
-    async def _metrics(self, reveal: bool, known: bool) -> Answer:
-        return Answer(exposition(await self._gather(False)), CONTENT_TYPE)
+    async def _metrics(self, asked: Asked) -> Answer:
+        form = form_for(asked.accept)
+        return Answer(form.expose(await self._gather(False)), form.content_type)
 
     @async_to_deferred
-    async def _health(self, reveal: bool, known: bool) -> Answer:
+    async def _health(self, asked: Asked) -> Answer:
         return Answer(b"alive\n")
 
     @async_to_deferred
-    async def _ready(self, reveal: bool, known: bool) -> Answer:
+    async def _ready(self, asked: Asked) -> Answer:
         servers = (await self._gather(False)).servers
         if servers and all(server.readiness.ready for server in servers):
             return Answer(b"ready\n")
         text = "not ready"
-        if known:
+        if asked.known:
             told = [_why(each.name, each.readiness) for each in servers if not each.readiness.ready]
             text = "\n".join(told) or "not ready: no server has started yet"
         return Answer(f"{text}\n".encode(), status=503)
@@ -222,7 +238,7 @@ def _json(value: object) -> Answer:
     return Answer(json.dumps(value, indent=1, allow_nan=False).encode("ascii") + b"\n", JSON)
 
 
-def _static(name: str) -> Callable[[bool, bool], Deferred[Answer]]:
+def _static(name: str) -> Callable[[Asked], Deferred[Answer]]:
     body = files("raic.server.web").joinpath("static", name).read_bytes()
     found = Answer(body, _KINDS[name.rpartition(".")[2]])
-    return lambda reveal, known: succeed(found)
+    return lambda asked: succeed(found)

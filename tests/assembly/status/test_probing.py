@@ -73,7 +73,7 @@ class Probing(SynchronousTestCase):
         for how in ("hangs", "refuses"):
             with capturedLogs() as logs:
                 self.cloud.how = how
-                self.assertLess(self.after(lambda: self.probe.problem is not None), 28)
+                self.assertLess(self.after(lambda: self.probe.problem is not None), 24)
             warned = [event for event in logs if event["log_level"] is LogLevel.warn]
             self.assertIn("no sign of life", str(warned[0]["log_format"]))
             self.cloud.how = ""
@@ -108,7 +108,7 @@ class Probing(SynchronousTestCase):
         self.clock.pump([0.5] * 25)
         self.successResultOf(self.member.provider.put_object("key/0", b"x"))
         self.cloud.how = "hangs"
-        self.assertLess(self.after(lambda: self.probe.problem is not None), 27)
+        self.assertLess(self.after(lambda: self.probe.problem is not None), 24)
 
     def test_idle_for_a_month_it_costs_what_the_docs_say(self) -> None:
         asked = self.cloud.asked

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.server.web.families import FAMILIES
-from raic.server.web.metrics import exposition
+from raic.server.web.metrics import OPENMETRICS
 from tests.server.web import statuses
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -21,8 +21,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 _STRING = re.compile(r'"[^"]*"')
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _FUNCTIONS = {"sum", "rate", "increase", "delta", "time", "histogram_quantile", "label_values"}
-_WORDS = {"by", "and", "or", "on"}
-_LABELS = {"server", "provider", "operation", "kind", "direction", "le"}
+_WORDS = {"by", "and", "or", "on", "unless"}
+_LABELS = {"server", "provider", "operation", "kind", "direction", "le", "job", "instance"}
 _NO_METRICS = frozenset({*_FUNCTIONS, *_WORDS, *_LABELS, "up"})
 
 
@@ -53,7 +53,7 @@ def expressions(value: Any) -> Iterator[str]:
 
 class Shipped(SynchronousTestCase):
     def setUp(self) -> None:
-        families = text_string_to_metric_families(exposition(statuses.node()).decode())
+        families = text_string_to_metric_families(OPENMETRICS.expose(statuses.node()).decode())
         self.labels: dict[str, set[str]] = {}
         for family in families:
             for sample in family.samples:
@@ -70,7 +70,7 @@ class Shipped(SynchronousTestCase):
     def test_alert_rules_name_what_there_is_and_say_what_to_do(self) -> None:
         rules = yaml.safe_load((DOCS / "monitoring" / "alerts.yml").read_text())
         self.check(list(expressions(rules)))
-        for rule in rules["groups"][0]["rules"]:
+        for rule in [each for group in rules["groups"] for each in group["rules"]]:
             self.assertEqual({"summary", "action"}, set(rule["annotations"]), rule["alert"])
             self.assertIn(rule["labels"]["severity"], ("warning", "critical"))
 
