@@ -8,7 +8,9 @@ public way to see the header before.  This module is the one place that reaches 
   ``_version``, which the channel has read by then) before it calls ``gotLength``;
 - the request overrides ``gotLength``, ``handleContentChunk`` and ``requestReceived``, by which the
   channel hands over a body (:mod:`raic.server.http.request`);
-- reading stops and goes on with the transport's ``pauseProducing`` and ``resumeProducing``.
+- reading stops and goes on with the transport's ``pauseProducing`` and ``resumeProducing``;
+- ``requestDone`` is put off while the client does not read what it was answered: Twisted goes on
+  to answer whatever else it has sent, and keeps the answers.
 
 The channel's own idle timer is off: it would end an upload that is paused by the storage behind
 it.  :class:`~raic.server.http.connections.Connections` knows the time limits instead.
@@ -48,6 +50,7 @@ class StorageChannel(HTTPChannel):
     deadline: float | None = None
 
     _closing = False
+    _answered: StorageRequest | None = None  # its answer is not on its way yet
     _header_begun = False
     _body_paused = False
     _body_unseen = 0
@@ -70,6 +73,9 @@ class StorageChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the requests in progress."""
         self.connections.closed(self)
+        if self._answered is not None:
+            self.requests.remove(self._answered)
+            self._answered = None
         super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
@@ -78,6 +84,8 @@ class StorageChannel(HTTPChannel):
             self._header_begun = True
             self.connections.expect(self, self.limits.header_seconds)
         super().dataReceived(data)
+        if self._answered is not None:
+            self.transport.pauseProducing()
 
     def pauseProducing(self) -> None:
         """The client does not read what we send: wait for it, but not for ever."""
@@ -91,6 +99,9 @@ class StorageChannel(HTTPChannel):
         super().resumeProducing()
         if self._body_paused:
             self.transport.pauseProducing()
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            self.requestDone(answered)
 
     # What the parser calls
 
@@ -110,7 +121,10 @@ class StorageChannel(HTTPChannel):
         super().allHeadersReceived()
 
     def requestDone(self, request: StorageRequest) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, once the client reads what it was answered."""
+        if self._waitingForTransport:
+            self._answered = request
+            return
         self._header_begun = False
         self.connections.waits(self, self.limits.idle_seconds)
         super().requestDone(request)

@@ -85,6 +85,27 @@ class TimeTests(FaceTestCase):
             connection.channel.resumeProducing()
         self.assertEqual(len(connection.answer().body), 2_000_000)
 
+    def test_one_that_reads_no_answer_is_given_no_further_one(self) -> None:
+        data = pattern(300_000)
+        self.store(data)
+        connection = self.connect()
+        connection.transport.stalls = True
+        connection.send(raw_request("GET", f"immutable/{SI}/0") * 3)
+        self.assertEqual(connection.transport.producerState, "paused")
+        connection.send(VERSION)
+        for _ in range(3):
+            self.assertEqual(connection.answer().body, data)
+            self.pass_time(50)
+            connection.channel.resumeProducing()
+        self.assertEqual(connection.answer().status, 200)
+        connection.channel.resumeProducing()
+        self.assertEqual(connection.transport.producerState, "producing")
+        connection.send(raw_request("GET", f"immutable/{SI}/0") * 2)
+        self.assertEqual(connection.answer().body, data)
+        self.pass_time(65)
+        self.assertTrue(connection.transport.aborted)
+        self.assertEqual(connection.received(), b"")
+
     def test_no_timer_is_left_when_all_connections_are_gone(self) -> None:
         before = len(self.clock.getDelayedCalls())
         connections = [self.connect() for _ in range(3)]
