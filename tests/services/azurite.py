@@ -17,6 +17,7 @@ from attrs import field, frozen
 from libcloud.storage.drivers.azure_blobs import AzureBlobsStorageDriver
 
 from tests.services.npm import npm_package
+from tests.services.tied import tied
 
 VERSION = "3.35.0"
 START_SECONDS = 30.0
@@ -65,11 +66,13 @@ def running_azurite() -> Iterator[AzuriteServer]:
     with tempfile.TemporaryDirectory(prefix="raic-azurite-") as folder:
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(
-                [
-                    *("node", program, "--blobHost", "127.0.0.1", "--blobPort", str(port)),
-                    *("--location", folder, "--skipApiVersionCheck", "--disableTelemetry"),
-                    "--silent",
-                ],
+                tied(
+                    [
+                        *("node", program, "--blobHost", "127.0.0.1", "--blobPort", str(port)),
+                        *("--location", folder, "--skipApiVersionCheck", "--disableTelemetry"),
+                        "--silent",
+                    ]
+                ),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

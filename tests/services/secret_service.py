@@ -17,6 +17,7 @@ from secretstorage.collection import Collection
 from secretstorage.exceptions import SecretStorageException
 
 from tests.services.programs import need
+from tests.services.tied import tied
 
 SECONDS = 20.0
 PAUSE = 0.02
@@ -121,7 +122,7 @@ def secret_service() -> Iterator[SecretService]:
 def _started(service: SecretService, words: Sequence[str], stdin: Path) -> subprocess.Popen[bytes]:
     with stdin.open("rb") as file:
         return subprocess.Popen(
-            words,
+            tied(words),
             env={**os.environ, **service.environment},
             stdin=file,
             stdout=subprocess.DEVNULL,

@@ -21,6 +21,8 @@ from urllib.request import urlopen
 
 from attrs import field, frozen
 
+from tests.services.tied import tied
+
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 USER = "test:tester"
@@ -203,7 +205,7 @@ for kind, port in zip(("account", "container", "object"), sys.argv[2:]):
 def _started(folder: Path, kind: str) -> subprocess.Popen[bytes]:
     with (folder / f"{kind}.log").open("wb") as log:
         return subprocess.Popen(
-            [_PROGRAMS / f"swift-{kind}-server", f"{folder}/{kind}.conf", "-v"],
+            tied([_PROGRAMS / f"swift-{kind}-server", f"{folder}/{kind}.conf", "-v"]),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
