@@ -143,6 +143,7 @@ class StorageNode:
         self.status = status = ServerStatusGatherer(parts, self._reactor, self._name)
         undoing.add(status.stop)
         status.start()
+        service.heed(status.providers)
         control = make_control(store, self._handlers(status), self._reactor, self._reloader)
         undoing.add(control.stop)
         control.start()

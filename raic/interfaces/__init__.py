@@ -23,6 +23,7 @@ from raic.interfaces.providers import (
 from raic.interfaces.service import (
     IAllocation,
     IBucketUpload,
+    IReach,
     IShareReader,
     IStorageService,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "ILocalListing",
     "IMadeUpload",
     "IObjectUpload",
+    "IReach",
     "IRequestCounts",
     "IServiceClock",
     "IServiceTraits",

@@ -176,3 +176,16 @@ class IStorageService(Interface):
         kind: str, storage_index: bytes, shnum: int, reason: str
     ) -> Deferred[bool]:
         """:return: fires with whether the share is known, and hence the advisory was kept."""
+
+
+class IReach(Interface):
+    """Knows whether what keeps the shares is there."""
+
+    def answers() -> bool:
+        """Whether it is, as far as is known: from memory, and often asked."""
+
+    def ask() -> Deferred[bool]:
+        """Find out, if nothing was heard of it a moment ago.
+
+        :return: fires within four seconds with what :meth:`answers` says then; never fails.
+        """

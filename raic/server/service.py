@@ -23,6 +23,7 @@ from raic.interfaces import (
     IAllocation,
     IBucketUpload,
     IIndex,
+    IReach,
     IShareReader,
     IStorageService,
 )
@@ -101,7 +102,12 @@ class StorageService:
         self._may_write = may_write
         self._stopping = False
         self._declining = False
+        self._reach: IReach | None = None
         self.uploads = Uploads()
+
+    def heed(self, reach: IReach) -> None:
+        """Take shares only while what keeps them answers."""
+        self._reach = reach
 
     def finish_uploads(self, seconds: float) -> Deferred[None]:
         """Begin no more uploads, and let those under way end; everything else goes on.
@@ -141,7 +147,7 @@ class StorageService:
         """See :class:`raic.interfaces.IStorageService`."""
         if self._stopping:
             raise ServiceStopping("the node is shutting down")
-        held = await self._held(storage_index, secrets)
+        held = await self._held_when_there(storage_index, shnums, secrets)
         allocated: dict[int, IBucketUpload] = {}
         waits = iter(BUSY_WAITS)
         for shnum in sorted(shnum for shnum in shnums if 0 <= shnum < MAX_SHARES):
@@ -155,6 +161,19 @@ class StorageService:
             if upload is not None:
                 allocated[shnum] = upload
         return Allocation(held, allocated)
+
+    async def _held_when_there(
+        self, storage_index: bytes, shnums: Collection[int], secrets: LeaseSecrets
+    ) -> frozenset[int]:
+        """The shares held already, once it is known whether others could be stored."""
+        held = await self._held(storage_index, secrets)
+        if self._reach is None or held.issuperset(shnums):
+            return held
+        asked = self._reach.ask()
+        if asked.called:
+            return held
+        await asked
+        return await self._held(storage_index, secrets)
 
     async def _held(self, storage_index: bytes, secrets: LeaseSecrets) -> frozenset[int]:
         """The shares held already, the caller's lease on them renewed.
@@ -213,6 +232,8 @@ class StorageService:
 
     def _available(self) -> int:
         if self._permissions.readonly or self._declining or not self._may_write():
+            return 0
+        if self._reach is not None and not self._reach.answers():
             return 0
         return max(0, self._space.available() - self.uploads.reserved)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from raic.budget import MemoryBudget
@@ -16,7 +17,7 @@ from raic.errors import (
     ServiceStopping,
     UploadFinished,
 )
-from raic.interfaces import IStorageService
+from raic.interfaces import IAllocation, IReach, IStorageService
 from raic.server.service import BUSY_WAITS, Permissions
 from raic.server.space import REFRESH_SECONDS
 from raic.shares.buckets import Buckets
@@ -278,3 +279,60 @@ class StoppingTests(ServiceTestCase):
         write = self.service.read_test_write(INDEX_A, ENABLER, SECRETS, {}, ())
         self.failureResultOf(write, ServiceStopping)
         self.assertEqual(self.service.get_sizes().available_space, 0)
+
+
+@implementer(IReach)
+class Reach:
+    """What keeps the shares, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.there = True
+        self.asked: list[Deferred[bool]] = []
+
+    def answers(self) -> bool:
+        return self.there
+
+    def ask(self) -> Deferred[bool]:
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+
+class ReachTests(ServiceTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.reach = Reach()
+        self.service.heed(self.reach)
+
+    def begin(self, *shnums: int) -> Deferred[IAllocation]:
+        return self.service.allocate_buckets(INDEX_A, set(shnums), 10, SECRETS, b"upload")
+
+    def test_it_is_an_implementation(self) -> None:
+        verifyObject(IReach, self.reach)
+
+    def test_an_allocation_waits_until_it_is_known_whether_anything_can_be_stored(self) -> None:
+        allocating = self.begin(0)
+        self.assertNoResult(allocating)
+        self.reach.asked[0].callback(True)
+        self.assertEqual(set(self.successResultOf(allocating).allocated), {0})
+
+    def test_a_silent_cloud_is_a_full_one(self) -> None:
+        allocating = self.begin(0)
+        self.reach.there = False
+        self.reach.asked[0].callback(False)
+        self.assertEqual(self.successResultOf(allocating).allocated, {})
+        self.assertEqual(self.service.get_sizes().maximum_immutable_share_size, 0)
+        self.reach.there = True
+        self.assertGreater(self.service.get_sizes().maximum_immutable_share_size, 0)
+
+    def test_nobody_is_asked_about_what_is_held(self) -> None:
+        allocating = self.begin(0)
+        self.reach.asked[0].callback(True)
+        upload = self.successResultOf(allocating).allocated[0]
+        other = self.begin(0, 1)  # meanwhile the first is completed
+        self.successResultOf(upload.write(0, b"0123456789"))
+        self.successResultOf(upload.close())
+        self.reach.asked[1].callback(True)
+        answer = self.successResultOf(other)
+        self.assertEqual((answer.already_have, set(answer.allocated)), ({0}, {1}))
+        self.assertEqual(self.successResultOf(self.begin(0)).already_have, {0})
+        self.assertEqual(len(self.reach.asked), 2)

@@ -86,6 +86,7 @@ class ServerStatusGatherer:
 
     :param name: of its section; empty when the process runs no other.
     :ivar parts: what it is gathered from.
+    :ivar providers: watches these.
     """
 
     def __init__(self, parts: Gathered, clock: Reactor, name: str = "") -> None:
@@ -94,7 +95,7 @@ class ServerStatusGatherer:
         self._name = name
         self._started = clock.seconds()
         self._history = History(self._figures, clock)
-        self._providers = Providers(parts.stack, self._history, clock, parts.away)
+        self.providers = Providers(parts.stack, self._history, clock, parts.away)
         self._holdings = Holdings(parts, clock)
         self._array = Cached(self._ask_array, ARRAY_SECONDS, clock)
         self._certified = Cached(self._ask_certified, CERTIFIED_SECONDS, clock)
@@ -103,11 +104,11 @@ class ServerStatusGatherer:
     def start(self) -> None:
         """Remember what happens, and look after providers that nobody uses, from now on."""
         self._history.start()
-        self._providers.start()
+        self.providers.start()
 
     def stop(self) -> None:
         """Do so no more."""
-        self._providers.stop()
+        self.providers.stop()
         self._history.stop()
 
     @async_to_deferred
@@ -132,7 +133,7 @@ class ServerStatusGatherer:
         protocol: dict[Key, OperationFigures] = {
             (OPERATION, *key): figures for key, figures in self.parts.meter.figures().items()
         }
-        return {**protocol, **self._providers.figures()}
+        return {**protocol, **self.providers.figures()}
 
     @async_to_deferred
     async def _gather(self) -> ServerStatus:
@@ -140,11 +141,11 @@ class ServerStatusGatherer:
         config, array = parts.config, await self._array.get()
         held = await self._holdings.gather()
         spaces = {
-            name: self._holdings.space_of(name, self._providers.space(name), held)
-            for name in self._providers.healths()
+            name: self._holdings.space_of(name, self.providers.space(name), held)
+            for name in self.providers.healths()
         }
         keys = [key for key in self._history.figures() if key[0] == OPERATION]
-        providers = self._providers.summaries(array, spaces, await self._certified.get())
+        providers = self.providers.summaries(array, spaces, await self._certified.get())
         return ServerStatus(
             name=self._name,
             server_id=parts.identity.server_id,
@@ -159,7 +160,7 @@ class ServerStatusGatherer:
             clean=parts.index.was_clean(),
             readiness=readiness(
                 config.backend,
-                self._providers,
+                self.providers,
                 parts.ownership_problem(),
                 parts.service.get_sizes().available_space,
                 readonly=config.storage.readonly,
@@ -169,7 +170,7 @@ class ServerStatusGatherer:
             providers=providers,
             array=None
             if array is None
-            else array_summary(array, self._providers.writable(), self._array.asked),
+            else array_summary(array, self.providers.writable(), self._array.asked),
             holding=held.holding,
             expiry=held.expiry,
             collection=self._holdings.collection(),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from raic.assembly.members import MemberStack
+from raic.backends.layers.circuit import CircuitState
 from raic.deferreds import async_to_deferred
 from raic.errors import ObjectNotFound, ProviderError, ProviderTimedOut
-from raic.interfaces import IStorageProvider
 from raic.values import Space
 
 LOOK_SECONDS = 2.0
@@ -24,12 +24,28 @@ INTERVAL_SECONDS = 10.0
 AGAIN_SECONDS = 1.5
 """How soon it is asked again when there was none: one lost packet says nothing."""
 
+SOON_SECONDS = 3.0
+SOON_FOR = 60.0
+"""How often, and for how long, a provider is asked that gives no sign of life; then less often."""
+
 ANSWER_SECONDS = 5.0
 """How long it may take."""
+
+SILENT_SECONDS = 4.0
+"""A provider that owes an answer for longer is given nothing new to store."""
+
+FRESH_SECONDS = 1.0
+"""An answer so young says that the provider is there."""
+
+WAITED_SECONDS = 0.5
+"""How soon it is asked again while somebody waits for it."""
 
 NOT_ASKED = frozenset({"get_space", "start"})
 """Operations that succeed, or are made again and again, whoever uses the provider: a cloud answers
 the first without a request."""
+
+BUFFERED = frozenset({"write"})
+"""Operations that may succeed before the provider is asked."""
 
 NO_OBJECT = "probe/nothing"
 """The key of no object: to be told so costs the cheapest of requests, wherever it is."""
@@ -53,27 +69,65 @@ class Probe:
         self._member = member
         self._away = away
         self._clock = clock
+        self._running = False
         self._next: IDelayedCall | None = None
         self._asking: Deferred[None] | None = None
         self._successes = 0
         self._ask_at = 0.0
         self._suspect = False
+        self._owing: float | None = None  # since when it owes an answer
+        self._lapse: IDelayedCall | None = None
+        self._waiting: list[Deferred[bool]] = []
         self.answered: float | None = None
         self.problem: ProviderError | None = None
         self.space: Space | None = None
 
     def start(self) -> None:
         """Ask from now on."""
+        self._running = True
         self._begin()
 
     def stop(self) -> None:
         """Ask no more."""
+        self._running = False
         if self._next is not None and self._next.active():
             self._next.cancel()
         self._next = None
         asking, self._asking = self._asking, None
         if asking is not None:
             asking.cancel()
+        self._owe_nothing()
+        self._tell(False)
+
+    def is_silent(self) -> bool:
+        """Whether it owes an answer for so long that it should be given nothing to store."""
+        if self._owing is None:
+            return False
+        return self._clock.seconds() - self._owing >= SILENT_SECONDS
+
+    def ask(self) -> Deferred[bool]:
+        """Whether it is there: at once if that is known, else by asking it.
+
+        :return: fires within some seconds; never fails.
+        """
+        if self.is_silent():
+            return succeed(False)
+        if not self._running or self._is_local() or self._is_fresh():
+            return succeed(True)
+        waiting: Deferred[bool] = Deferred()
+        self._waiting.append(waiting)
+        self._ask_at = 0.0
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+            self._begin()
+        return waiting
+
+    def _is_fresh(self) -> bool:
+        if self._owing is not None or self.problem is not None:
+            return False
+        if self._count_successes() > self._successes:
+            return True
+        return self.answered is not None and self._clock.seconds() - self.answered < FRESH_SECONDS
 
     def _begin(self) -> None:
         self._asking = self._once()
@@ -85,11 +139,14 @@ class Probe:
             pause = await self._look()
         except CancelledError:
             return
-        self._next = self._clock.callLater(pause, self._begin)
+        if self._running:
+            self._next = self._clock.callLater(pause, self._begin)
 
     async def _look(self) -> float:
         """See how it is; returns how long until the next time."""
         if self._away():
+            self._owe_nothing()
+            self._tell(False)
             return LOOK_SECONDS
         successes = self._count_successes()
         used, self._successes = successes > self._successes, successes
@@ -98,6 +155,7 @@ class Probe:
         early = self._ask_at - self._clock.seconds()
         if early > 0:
             return min(LOOK_SECONDS, early)
+        self._owe()
         try:
             await self._ask()
         except ObjectNotFound:
@@ -108,26 +166,48 @@ class Probe:
             self._is_well()
         return LOOK_SECONDS
 
+    def _owe(self) -> None:
+        if self._owing is None:
+            self._owing = self._clock.seconds()
+            self._lapse = self._clock.callLater(SILENT_SECONDS, self._tell, False)
+
+    def _owe_nothing(self) -> None:
+        self._owing = None
+        if self._lapse is not None and self._lapse.active():
+            self._lapse.cancel()
+
+    def _tell(self, is_there: bool) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(is_there)
+
     def _is_local(self) -> bool:
         return self._member.settings.cloud is None
 
     def _ask(self) -> Deferred[Any]:
-        provider = self._provider()
+        """Ask beside the limits, behind which others wait, and below the retries, which would wait
+        too; but by the circuit, which learns from it, unless somebody waits: asked as often as
+        then, it would open for longer than he does.
+        """
+        layers = self._member.layers
         if self._is_local():
-            asking: Deferred[Any] = provider.get_space().addCallback(self._note_space)
-        else:
-            asking = provider.get_object(NO_OBJECT, 0, 1)
+            return (
+                (layers.circuit or self._member.untagged).get_space().addCallback(self._note_space)
+            )
+        circuit = layers.circuit
+        if circuit is None or (self._waiting and circuit.state is CircuitState.CLOSED):
+            return self._ask_cloud()
+        return circuit.call("get_object", 1, self._ask_cloud)
 
-        def timed_out(_: object, seconds: float) -> None:
+    def _ask_cloud(self) -> Deferred[bytes]:
+        provider = self._member.layers.timeout or self._member.leaf
+        asking = provider.get_object(NO_OBJECT, 0, 1)
+
+        def timed_out(_: object, seconds: float) -> NoReturn:
             detail = f"no answer within {seconds:.0f} s"
             raise ProviderTimedOut(self.name, "probe", detail)
 
         return asking.addTimeout(ANSWER_SECONDS, self._clock, timed_out)
-
-    def _provider(self) -> IStorageProvider:
-        """Below the retries, which would wait; above the circuit, which learns from it."""
-        layers = self._member.layers
-        return layers.circuit or self._member.untagged
 
     def _note_space(self, space: Space) -> None:
         self.space = space
@@ -136,14 +216,18 @@ class Probe:
         self.answered = self._clock.seconds()
         self._ask_at = self.answered + INTERVAL_SECONDS
         self._suspect = False
+        self._owe_nothing()
+        self._tell(True)
         if self.problem is not None:
             self.problem = None
             self._log.info("{provider} gives signs of life again", provider=self.name)
 
     def _did_not(self, error: ProviderError) -> float:
-        if not self._suspect and self.problem is None:
+        now = self._clock.seconds()
+        owing = 0.0 if self._owing is None else now - self._owing
+        if self.problem is None and (not self._suspect or owing < AGAIN_SECONDS):
             self._suspect = True
-            return AGAIN_SECONDS
+            return WAITED_SECONDS if self._waiting else AGAIN_SECONDS
         if self.problem is None:
             self._log.warn(
                 "{provider} gives no sign of life: {error}; {remedy}",
@@ -153,7 +237,9 @@ class Probe:
                 remedy=error.remedy,
             )
         self.problem = error
-        self._ask_at = self._clock.seconds() + INTERVAL_SECONDS
+        if self._waiting:
+            return WAITED_SECONDS
+        self._ask_at = now + (SOON_SECONDS if owing < SOON_FOR else INTERVAL_SECONDS)
         return LOOK_SECONDS
 
     def _count_successes(self) -> int:
@@ -164,5 +250,5 @@ class Probe:
         return sum(
             each.calls - sum(each.errors.values())
             for name, each in operations
-            if name not in NOT_ASKED
+            if name not in NOT_ASKED | BUFFERED
         )

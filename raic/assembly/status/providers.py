@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from attrs import frozen
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
 
 from raic.assembly.members import MemberStack
 from raic.assembly.stack import ProviderStack
@@ -16,6 +18,7 @@ from raic.backends.array.drill import GONE
 from raic.backends.array.maintenance import ArrayStatus, MemberStatus
 from raic.backends.layers.circuit import CircuitState
 from raic.errors import ProviderError, RaicError
+from raic.interfaces import IReach
 from raic.status import (
     Certification,
     OperationSummary,
@@ -48,6 +51,7 @@ class Health:
     remedy: str = ""
 
 
+@implementer(IReach)
 class Providers:
     """Watches the providers of one server.
 
@@ -79,6 +83,25 @@ class Providers:
         self._running = False
         for probe in self._probes.values():
             probe.stop()
+
+    def answers(self) -> bool:
+        """Whether as many answer as a write needs, as far as is known; see
+        :class:`raic.interfaces.IReach`.
+        """
+        array = self._stack.array
+        least = 1 if array is None else array.array.happy
+        there = 0
+        for name in self._members():
+            probe = self._probes.get(name)
+            there += not (self._is_away(name) or (probe is not None and probe.is_silent()))
+        return there >= least
+
+    def ask(self) -> Deferred[bool]:
+        """See :class:`raic.interfaces.IReach`.  An array goes around a member that is silent."""
+        if self._stack.array is not None:
+            return succeed(self.answers())
+        (probe,) = self._probes.values()
+        return probe.ask()
 
     def figures(self) -> Mapping[Key, OperationFigures]:
         """The figures of all operations of all of them."""

@@ -14,7 +14,7 @@ from zope.interface import implementer_only
 
 from raic.assembly.members import MemberStack
 from raic.assembly.status.history import History
-from raic.assembly.status.probing import INTERVAL_SECONDS, Probe
+from raic.assembly.status.probing import INTERVAL_SECONDS, SILENT_SECONDS, Probe
 from raic.assembly.status.warnings import KEPT, WarningBook
 from raic.backends.layers.circuit import CircuitState
 from raic.backends.layers.stack import LayerSettings, wrap_in_layers
@@ -69,6 +69,12 @@ class Probing(SynchronousTestCase):
             self.assertLess(self.clock.seconds() - began, 300)
         return self.clock.seconds() - began
 
+    def forget(self) -> None:
+        """Let so much time pass that its last answer says nothing of it now."""
+        answered = self.probe.answered
+        self.after(lambda: self.probe.answered != answered)
+        self.clock.pump([0.25] * 16)
+
     def test_within_thirty_seconds_whatever_it_does(self) -> None:
         for how in ("hangs", "refuses"):
             with capturedLogs() as logs:
@@ -120,6 +126,79 @@ class Probing(SynchronousTestCase):
         asked = self.cloud.asked
         self.clock.pump([1.0] * 50)
         self.assertEqual((self.cloud.asked, self.probe.problem), (asked, None))
+
+    def test_who_asks_is_told_at_once_what_is_known(self) -> None:
+        self.assertTrue(self.successResultOf(self.probe.ask()))
+        self.clock.advance(5)
+        self.successResultOf(self.member.provider.put_object("key/0", b"x"))
+        asked = self.cloud.asked
+        self.assertTrue(self.successResultOf(self.probe.ask()))
+        self.assertEqual(self.cloud.asked, asked)
+
+    def test_who_asks_later_makes_it_be_asked(self) -> None:
+        self.forget()
+        asked = self.cloud.asked
+        self.assertTrue(self.successResultOf(self.probe.ask()))
+        self.assertEqual(self.cloud.asked, asked + 1)
+
+    def test_one_that_does_not_answer_is_silent_after_some_seconds(self) -> None:
+        for how in ("hangs", "refuses"):
+            self.forget()
+            self.cloud.how = how
+            asking = [self.probe.ask(), self.probe.ask()]
+            self.clock.pump([0.25] * int(4 * SILENT_SECONDS - 1))
+            self.assertNoResult(asking[0])
+            self.assertFalse(self.probe.is_silent())
+            self.clock.advance(0.25)
+            self.assertEqual([self.successResultOf(each) for each in asking], [False] * 2)
+            self.assertTrue(self.probe.is_silent())
+            self.assertFalse(self.successResultOf(self.probe.ask()))
+            self.cloud.how = ""
+            self.assertLess(self.after(lambda: not self.probe.is_silent()), 30)
+            self.assertTrue(self.successResultOf(self.probe.ask()))
+
+    def test_a_trouble_of_three_seconds_is_waited_for(self) -> None:
+        self.forget()
+        self.cloud.how = "refuses"
+        asking = self.probe.ask()
+        self.clock.pump([0.25] * 12)
+        self.assertNoResult(asking)
+        self.cloud.how = ""
+        self.clock.pump([0.25] * 3)
+        self.assertTrue(self.successResultOf(asking))
+
+    def test_what_was_only_buffered_says_nothing(self) -> None:
+        self.forget()
+        self.cloud.how = "hangs"
+        asking = self.probe.ask()
+        upload = self.member.provider.open_upload("key/0", 100)
+        for _ in range(20):
+            self.successResultOf(upload.write(b"12345"))
+            self.clock.advance(0.5)
+        self.assertFalse(self.successResultOf(asking))
+
+    def test_who_waits_when_it_is_stopped_or_goes_away_is_told(self) -> None:
+        self.forget()
+        self.cloud.how = "refuses"
+        asking = self.probe.ask()
+        self.away = True
+        self.clock.pump([0.5] * 4)
+        self.assertFalse(self.successResultOf(asking))
+        self.away = False
+        self.cloud.how = "hangs"
+        asking = self.probe.ask()
+        self.probe.stop()
+        self.assertFalse(self.successResultOf(asking))
+
+    def test_it_is_asked_beside_the_limits(self) -> None:
+        self.forget()
+        self.cloud.how = "hangs"
+        reads = [self.member.provider.get_object("key/0", 0, 1) for _ in range(20)]
+        self.cloud.how = ""
+        self.assertTrue(self.successResultOf(self.probe.ask()))
+        self.clock.pump([1.0] * 50)
+        for each in reads:
+            self.failureResultOf(each)
 
 
 class RecentPast(SynchronousTestCase):
