@@ -19,7 +19,7 @@ from raic.backends.layers.timeout import Timeouts
 from raic.config.identity import Identity
 from raic.config.loading import CONFIG_NAME
 from raic.config.model import CloudSettings, Config, ProviderSettings
-from raic.errors import ConfigurationError
+from raic.errors import CircuitOpen, ConfigurationError, ObjectNotFound
 from raic.interfaces import IStorageProvider, IWorkers
 from raic.shares.keys import parse_checkpoint_key, parse_expunged_key, parse_key, usual_folders
 
@@ -29,8 +29,15 @@ Reactor = Any
 LOG_SECONDS = 60.0
 """How often the same failure of a folder is logged."""
 
+UNTOLD_IN_ARRAY = (CircuitOpen, ObjectNotFound)
+"""A fragment that is missing is the array's to judge: mostly it is known to be, and no loss."""
+
 FOLDER_IN_ARRAY = evolve(
-    NO_LAYERS, log_interval=LOG_SECONDS, circuit=CircuitSettings(), timeouts=Timeouts()
+    NO_LAYERS,
+    log_interval=LOG_SECONDS,
+    untold=UNTOLD_IN_ARRAY,
+    circuit=CircuitSettings(),
+    timeouts=Timeouts(),
 )
 """The layers of a folder in an array: on a disk that hangs, be it across a network, no call ever
 ends by itself, and what asks all members, as for claims, listings and deletions, would wait."""
@@ -134,7 +141,7 @@ def _in_array(settings: LayerSettings) -> LayerSettings:
     """
     circuit = None if settings.circuit is None else evolve(settings.circuit, patience=0.0)
     retry = None if settings.retry is None else evolve(settings.retry, missing=0.0)
-    return evolve(settings, cache=None, circuit=circuit, retry=retry)
+    return evolve(settings, cache=None, circuit=circuit, retry=retry, untold=UNTOLD_IN_ARRAY)
 
 
 def make_folder(

@@ -6,6 +6,7 @@ With ``RAIC_PICTURES`` naming a folder, pictures of every state are left there.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from itertools import product
@@ -17,11 +18,20 @@ from urllib.parse import urlsplit
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.end_to_end.processes import free_port
+from tests.end_to_end.harness import nurl_of
+from tests.end_to_end.processes import Program, free_port, installed, run
+from tests.end_to_end.thin import ThinHTTPClient
 from tests.end_to_end.watched_nodes import NOTICED_SECONDS, CloudsNode, array_storage, s3_section
+from tests.end_to_end.wire import Address
 from tests.services.chromium import PHONE, WIDE, Browser, running_browser
 from tests.services.cuttable import CuttableService
 from tests.services.moto import moto_endpoint
+
+REPAIR_RATE = "16KiB"
+"""So little that a repair lasts until its picture has been taken."""
+
+PROGRESS = r"[1-9]\d* of 22 objects, \d.* read and written"
+"""Of the scrub: 20 shares and those of two self-tests."""
 
 
 @pytest.mark.service
@@ -68,7 +78,9 @@ class StatusPage(SynchronousTestCase):
         for line in lines.values():
             self.stack.callback(line.cut)
         ports = {name: line.port for name, line in lines.items()}
-        node = self.node(array_storage(self.endpoint, ports, needed=1, happy=2))
+        storage = dict(array_storage(self.endpoint, ports, needed=1, happy=2))
+        storage["array:clouds"] = {**storage["array:clouds"], "repair_rate": REPAIR_RATE}
+        node = self.node(storage)
         browser = self.stack.enter_context(running_browser())
         browser.open(node.url)
         self.wait(node, lambda: "live" in browser.text(), "the page is live")
@@ -87,7 +99,9 @@ class StatusPage(SynchronousTestCase):
         self.assertEqual(node.metric("raic_provider_up", provider="b"), 0)
         self.assertEqual(node.metric("raic_provider_up", provider="a"), 1)
         self.assertEqual(node.get("readyz").status_code, 200)
-        node.use()
+        with ThinHTTPClient(Address.from_nurl(nurl_of(node.servers_yaml()))) as client:
+            for number in range(20):
+                client.upload(bytes([number]) * 16, 0, bytes(8192))
         self.wait(
             node,
             lambda: node.metric("raic_array_objects", state="degraded") > 0,
@@ -97,6 +111,22 @@ class StatusPage(SynchronousTestCase):
 
         lines["b"].mend()
         self.wait(node, lambda: "All is well" in browser.text(), "b is well again", 120.0)
+        scrub = Program(
+            [installed("raic"), "array", "scrub", "--deep", node.folder], self.folder / "scrub"
+        )
+        self.stack.callback(scrub.terminate)
+        self.wait(node, lambda: "deep scrub" in browser.text(), "a scrub is under way")
+        self.wait(node, lambda: re.search(PROGRESS, browser.text()) is not None, "it gets on")
+        self.check(browser, "repairing")
+        self.assertRegex(browser.text(), r"\d+ fragments to repair · deep scrub, \d+ %")
+        self.assertIn("B/s of at most 16.4 kB/s", browser.text())
+        self.assertGreater(node.metric("raic_array_repairs_waiting"), 0)
+        self.assertGreater(node.metric("raic_array_operation_size", kind="scrub"), 0)
+        node.configure({"array:clouds": {"repair_rate": ""}})
+        told = run((installed("raic"), "reload", node.folder), environment=node.environment)
+        self.assertIn(b"[array:clouds] repair_rate: nothing, was 16KiB", told)
+        self.assertEqual(scrub.wait(60.0), 1, scrub.output())
+        self.assertIn("fragments were missing, 0 altered", scrub.output())
         self.wait(
             node,
             lambda: node.metric("raic_array_objects", state="degraded") == 0,

@@ -25,17 +25,17 @@ class CloudsNode(RaicNode):
         self.web = free_port()
         self.url = f"http://127.0.0.1:{self.web}/"
         self.configure({"node": {"web.port": str(self.web)}, **storage})
-        self._environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+        self.environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
         for section in storage:
             kind, _, name = section.partition(":")
             if kind == "provider":
-                self._environment[f"RAIC_{name.upper()}_ACCESS_KEY_ID"] = "key-id"
-                self._environment[f"RAIC_{name.upper()}_SECRET_ACCESS_KEY"] = "secret"
+                self.environment[f"RAIC_{name.upper()}_ACCESS_KEY_ID"] = "key-id"
+                self.environment[f"RAIC_{name.upper()}_SECRET_ACCESS_KEY"] = "secret"
 
     def begin(self) -> None:
         """Start it, and return at once."""
         command = (installed("raic"), "run", self.folder)
-        self.program = Program(command, self.log(), self._environment)
+        self.program = Program(command, self.log(), self.environment)
 
     def use(self) -> None:
         """Do with it what clients do."""

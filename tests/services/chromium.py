@@ -17,7 +17,7 @@ from tests.services.programs import need
 
 AXE_VERSION = "4.14.1"
 
-WIDE, PHONE = (1280, 900), (380, 800)
+WIDE, PHONE = (1280, 900), (375, 812)
 """Widths and heights in pixels."""
 
 _ARGUMENTS = (

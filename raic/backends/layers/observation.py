@@ -41,6 +41,7 @@ class ObservationLayer(CallLayer):
         operation is; the next one that is says how many there were.
     :param requests: asks how many requests the leaf sent so far for each operation, where it
         counts them: all that the layers between made of calls, such as repeated ones, included.
+    :param untold: failures that are counted, but not logged: somebody else says what they mean.
     """
 
     _log = Logger()
@@ -51,11 +52,13 @@ class ObservationLayer(CallLayer):
         clock: IReactorTime,
         interval: float = 60.0,
         requests: Callable[[], Mapping[str, int]] | None = None,
+        untold: tuple[type[ProviderError], ...] = (),
     ) -> None:
         super().__init__(inner)
         self._clock = clock
         self._interval = interval
         self._requests = requests
+        self._untold = untold
         self._tallies: dict[str, Tally] = {}
         self._silences: dict[tuple[str, type[BaseException]], _Silence] = {}
 
@@ -131,7 +134,7 @@ class ObservationLayer(CallLayer):
 
     def _report(self, operation: str, error: BaseException | None) -> None:
         """Log a failure, unless one of its kind was logged a moment ago."""
-        if not isinstance(error, ProviderError):
+        if not isinstance(error, ProviderError) or isinstance(error, self._untold):
             return
         kind = (operation, type(error))
         now = self._clock.seconds()

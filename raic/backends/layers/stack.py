@@ -16,6 +16,7 @@ from raic.backends.layers.readcache import CacheSettings, ReadCacheLayer
 from raic.backends.layers.retries import RetryPolicy
 from raic.backends.layers.retry import RetryLayer
 from raic.backends.layers.timeout import TimeoutLayer, Timeouts
+from raic.errors import CircuitOpen, ProviderError
 from raic.interfaces import ILocalListing, IRequestCounts, IStorageProvider
 
 Wrap = Callable[[IStorageProvider], IStorageProvider]
@@ -27,6 +28,7 @@ class LayerSettings:
 
     :ivar cache: None for no read cache.
     :ivar log_interval: seconds between two log events of one kind; None for no observation.
+    :ivar untold: failures that are not logged here; a circuit says itself that it opened, and why.
     :ivar retry: None to call once.
     :ivar circuit: None to ask a provider that is down every time.
     :ivar rates: None for as fast as it goes, for ever; with all its limits None it goes so until
@@ -38,6 +40,7 @@ class LayerSettings:
 
     cache: CacheSettings | None = field(factory=CacheSettings)
     log_interval: float | None = 60.0
+    untold: tuple[type[ProviderError], ...] = (CircuitOpen,)
     retry: RetryPolicy | None = field(factory=RetryPolicy)
     circuit: CircuitSettings | None = field(factory=CircuitSettings)
     rates: Rates | None = None
@@ -113,7 +116,9 @@ def wrap_in_layers(
         provider = protect(provider)
     if settings.log_interval is not None:
         requests = IRequestCounts(leaf).requests_made if IRequestCounts.providedBy(leaf) else None
-        provider = observation = ObservationLayer(provider, clock, settings.log_interval, requests)
+        provider = observation = ObservationLayer(
+            provider, clock, settings.log_interval, requests, settings.untold
+        )
     if settings.cache is not None:
         provider = cache = ReadCacheLayer(provider, settings.cache, length_of)
     return evolve(

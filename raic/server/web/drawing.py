@@ -12,6 +12,11 @@ _TOP = 2.0
 POINTS = 60
 """How many values a line has; of fewer the last is at its end all the same."""
 
+_AXIS = Markup(  # noqa: S704 - numbers alone
+    f'<line class="axis" x1="0" y1="{HEIGHT - 0.5}" x2="{WIDTH}" y2="{HEIGHT - 0.5}"'
+    ' vector-effect="non-scaling-stroke"/>'
+)
+
 
 def sparkline(values: Sequence[float | None], kind: str, label: str) -> Markup:
     """A line for the last ten minutes; where a value is None it has a gap.
@@ -34,8 +39,8 @@ def sparkline(values: Sequence[float | None], kind: str, label: str) -> Markup:
     drawn = "".join(_run(run) for run in runs if run)
     return Markup(
         '<svg class="spark {}" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img"'
-        ' aria-label="{}">{}</svg>'
-    ).format(kind, WIDTH, HEIGHT, label, Markup(drawn))  # noqa: S704 - numbers alone
+        ' aria-label="{}">{}{}</svg>'
+    ).format(kind, WIDTH, HEIGHT, label, _AXIS, Markup(drawn))  # noqa: S704 - numbers alone
 
 
 def _run(points: Sequence[tuple[float, float]]) -> str:

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from raic.server.web import words
 from raic.server.web.drawing import bar, sparkline
+from raic.server.web.words import percent
 from raic.status import NodeStatus, ProviderSpace, ProviderSummary, ServerStatus
 from raic.status.values import WELL
 
@@ -31,6 +32,7 @@ _environment.filters.update(
     latency=words.latency,
     span=words.span,
     moment=words.moment,
+    utc=words.utc,
     ago=words.ago,
 )
 _environment.globals.update(spark=sparkline, bar=bar, percent=words.percent)
@@ -70,6 +72,7 @@ def _values(status: NodeStatus, *, reveal: bool) -> dict[str, object]:
         "node": status,
         "now": status.time,
         "reveal": reveal,
+        "doing": [what for server in status.servers for what in _doing(server)],
         "troubles": sorted(troubles, key=lambda each: not each.grave),
         "warnings": status.warnings[:SHOWN_WARNINGS],
         "title": ", ".join(dict.fromkeys(server.nickname for server in status.servers)) or "RAIC",
@@ -84,6 +87,20 @@ def _state(status: NodeStatus, troubles: list[Trouble]) -> str:
     if any(each.grave for each in troubles):
         return "grave"
     return "trouble" if troubles else "well"
+
+
+def _doing(server: ServerStatus) -> Iterator[str]:
+    """What an array is at by itself, or because somebody had it done."""
+    array, of = server.array, f"{server.name}: " if server.name else ""
+    if array is None:
+        return
+    if array.repair.queued:
+        plural = "s" if array.repair.queued > 1 else ""
+        yield f"{of}{array.repair.queued:,} fragment{plural} to repair"
+    for running in array.under_way:
+        names = " → ".join(running.names)
+        how_far = f", {percent(running.done, running.total):.0f} %" if running.total else ""
+        yield f"{of}{'deep ' if running.deep else ''}{running.kind} {names}".rstrip() + how_far
 
 
 def is_over_quota(space: ProviderSpace) -> bool:

@@ -67,6 +67,11 @@ def moment(time: float | None) -> str:
     return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def utc(time: float) -> str:
+    """``2030-01-16 14:38:16 UTC``."""
+    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%d %H:%M:%S UTC}"
+
+
 def percent(part: float, whole: float) -> float:
     """From 0 to 100, with one decimal."""
     return round(100 * min(1.0, part / whole), 1) if whole > 0 else 0.0

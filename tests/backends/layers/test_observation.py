@@ -92,6 +92,17 @@ class ObservationTests(LayerCase):
         self.assertEqual(held, {0.000125: 1, 0.001: 1, 0.002: 1, 0.512: 1})
         self.assertEqual(figures.latencies[-1], 1)
 
+    def test_what_somebody_else_tells_is_counted_and_not_logged(self) -> None:
+        self.layer = ObservationLayer(self.leaf, self.clock, untold=(ObjectNotFound,))
+        with capturedLogs() as logs:
+            self.failureResultOf(self.layer.get_object(KEY + "0", 0, 1), ObjectNotFound)
+            self.plan.fail("get_object", ProviderBusy)
+            self.failureResultOf(self.read(), ProviderBusy)
+        self.assertEqual([str(event["kind"]) for event in logs], ["ProviderBusy"])
+        self.assertEqual(
+            self.figures("get_object").errors, {"ObjectNotFound": 1, "ProviderBusy": 1}
+        )
+
     def test_a_stream_is_counted_by_its_first_byte(self) -> None:
         data = pattern(3_000_000)
         self.put(KEY + "0", data)

@@ -124,6 +124,8 @@ class Scrub:
         self._strays.referred(found, state, self._placement)
         if self._deep and whole:
             await self._ledger.note_verified([found.object_key], self._handler.now())
+        if self._deep:  # a batch may take hours
+            self._told(result)
 
     async def _check(self, found: Found, number: int, state: FragmentState) -> bool:
         """Look at one fragment.

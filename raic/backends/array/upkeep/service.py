@@ -235,6 +235,7 @@ class ArrayMaintenance:
         def told(found: Scrubbed) -> None:
             job.tell(Progress(found.objects, total, self._pace.bytes - before, "comparing"))
 
+        job.tell(Progress(0, total, text="comparing"))
         await self._event(job.operation, begun(job.operation))
         scrub = Scrub(
             self._handler, self._unknown_keys, self._discard, told, deep=job.operation.deep
@@ -268,6 +269,7 @@ class ArrayMaintenance:
             done += 1
             job.tell(Progress(done, total, self._pace.bytes - before, "repairing"))
 
+        job.tell(Progress(0, total, text="repairing"))
         await self._event(job.operation, begun(job.operation))
         repaired, left = await self._repairer.repair_all(told)
         outcome = Outcome(
