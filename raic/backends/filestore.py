@@ -123,7 +123,7 @@ class FileStore:
         """
         incoming = self.create(key)
         try:
-            self.append(incoming, data)
+            self.write(incoming, 0, data)
             self.publish("put_object", incoming)
         finally:
             self.discard(incoming)
@@ -133,15 +133,16 @@ class FileStore:
         """An empty file, to be discarded in the end."""
         return self._create(*place(key))
 
-    def append(self, incoming: Incoming, *pieces: Piece) -> None:
-        """Write at the end."""
+    def write(self, incoming: Incoming, offset: int, *pieces: Piece) -> None:
+        """Write some bytes, in a row."""
         left: deque[memoryview] = deque(memoryview(piece) for piece in pieces)
         while left:
             if len(left) == 1:
-                written = self._disk.write(incoming.fd, left[0])
+                written = self._disk.write(incoming.fd, left[0], offset)
             else:
                 some = list(islice(left, PIECES_AT_ONCE))
-                written = self._disk.write_pieces(incoming.fd, some)
+                written = self._disk.write_pieces(incoming.fd, some, offset)
+            offset += written
             while left and written >= len(left[0]):
                 written -= len(left.popleft())
             if written:
@@ -306,7 +307,7 @@ class FileStore:
     def _prove_writing(self) -> None:
         probe = self._create(INCOMING, f"{self._process}.{next(self._numbers)} ,probe")
         try:
-            self.append(probe, b"can this be written?")
+            self.write(probe, 0, b"can this be written?")
             if self._fsync:
                 self._disk.fsync(probe.fd)
             self._link(probe)

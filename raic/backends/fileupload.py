@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from threading import Lock
 from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -52,10 +53,13 @@ class FileUpload:
         self._key = key
         self._size = size
         self._written = 0
-        # The next two belong to the worker while a call is under way.
+        # The next four belong to the workers while calls are under way.
         self._incoming: Incoming | None = None
         self._is_new = False
-        self._busy = False
+        self._writers = 0
+        self._broken = False
+        self._lock = Lock()
+        self._under_way = 0
         self._dead = False
         self._finished = False
         self._aborting: list[Deferred[None]] | None = None
@@ -68,10 +72,11 @@ class FileUpload:
         """See :class:`raic.interfaces.IMadeUpload`."""
         if self._dead:
             return fail(self._over("write"))
+        offset = self._written
         self._written += size
         if self._written > self._size:
             return succeed(None)  # finish will refuse
-        return apart(self._do("write", partial(self._append, make)))
+        return apart(self._do("write", partial(self._write, offset, make)))
 
     def finish(self) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IObjectUpload`."""
@@ -90,7 +95,7 @@ class FileUpload:
         done: Deferred[None] = Deferred()
         if self._aborting is None:
             self._aborting = [done]
-            if not self._busy:
+            if not self._under_way:
                 self._discard()
         else:
             self._aborting.append(done)
@@ -100,14 +105,14 @@ class FileUpload:
         return StorageUnusable(self._name, operation, "the upload has ended")
 
     def _do(self, operation: str, function: Callable[[], T]) -> Deferred[T]:
-        self._busy = True
+        self._under_way += 1
         return self._run(operation, function).addBoth(self._settled)
 
     def _settled(self, result: T | Failure) -> T | Failure:
-        self._busy = False
+        self._under_way -= 1
         if isinstance(result, Failure):
             self._dead = True
-        if self._aborting is not None:
+        if self._aborting is not None and not self._under_way:
             self._discard()
         return result
 
@@ -133,14 +138,29 @@ class FileUpload:
 
     # In workers
 
-    def _append(self, make: Callable[[], Sequence[Piece]]) -> None:
+    def _write(self, offset: int, make: Callable[[], Sequence[Piece]]) -> None:
+        incoming = self._enter()
         try:
+            self._store.write(incoming, offset, *make())
+        except BaseException:
+            self._broken = True
+            raise
+        finally:
+            self._leave()
+
+    def _enter(self) -> Incoming:
+        with self._lock:
             if self._incoming is None:
                 self._incoming = self._store.create(self._key)
-            self._store.append(self._incoming, *make())
-        except BaseException:
-            self._close()
-            raise
+            self._writers += 1
+            return self._incoming
+
+    def _leave(self) -> None:
+        """Close the file when one has failed and none writes to it any more."""
+        with self._lock:
+            self._writers -= 1
+            if self._broken and not self._writers:
+                self._close()
 
     def _publish(self) -> None:
         try:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 
 from twisted.internet.defer import Deferred, execute, succeed
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
 from raic.backends.keys import check_key, check_range
-from raic.backends.streams import PieceStream
+from raic.backends.streams import PIECE_BYTES, PieceStream
 from raic.errors import KeyTaken, NoSpace, ObjectNotFound, StorageUnusable
 from raic.interfaces import (
     IImmediateReads,
+    IInspectingConsumer,
     ILocalListing,
+    IMadeUpload,
     IObjectUpload,
     IShortPages,
     IStorageProvider,
@@ -83,10 +85,20 @@ class MemoryProvider:
         check_key(key)
         check_range(offset, length)
 
-        def read(position: int, size: int) -> Deferred[bytes]:
-            return execute(self._get, "stream_object", key, position, size)
+        piece_bytes, inspect = PIECE_BYTES, None
+        if IInspectingConsumer.providedBy(consumer):
+            piece_bytes, inspect = consumer.piece_bytes, consumer.inspect
 
-        return PieceStream(consumer, read, offset, length).start()
+        def get(position: int, size: int) -> bytes:
+            data = self._get("stream_object", key, position, size)
+            if data and inspect is not None:
+                inspect(data)
+            return data
+
+        def read(position: int, size: int) -> Deferred[bytes]:
+            return execute(get, position, size)
+
+        return PieceStream(consumer, read, offset, length, piece_bytes).start()
 
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -196,7 +208,7 @@ class MemoryProvider:
         return Space(self._used, max(0, limit - self._used))
 
 
-@implementer(IObjectUpload)
+@implementer(IObjectUpload, IMadeUpload)
 class MemoryUpload:
     """An object that is being uploaded to a :class:`MemoryProvider`."""
 
@@ -212,6 +224,12 @@ class MemoryUpload:
     def write(self, data: bytes) -> Deferred[None]:
         """See :class:`raic.interfaces.IObjectUpload`."""
         return execute(self._write, data)
+
+    def write_made(
+        self, size: int, make: Callable[[], Sequence[bytes | bytearray | memoryview]]
+    ) -> Deferred[None]:
+        """See :class:`raic.interfaces.IMadeUpload`."""
+        return execute(lambda: self._write(b"".join(make())))
 
     def finish(self) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IObjectUpload`."""

@@ -50,13 +50,17 @@ class IObjectUpload(Interface):
 class IMadeUpload(Interface):
     """An upload whose bytes can be made where they are written.
 
-    A layer around a provider need not provide it.
+    A layer around a provider need not provide it, and does not if it could hold back one call and
+    let the next one pass.
     """
 
     def write_made(
         size: int, make: Callable[[], Sequence[bytes | bytearray | memoryview]]
     ) -> Deferred[None]:
         """As :meth:`IObjectUpload.write` of what ``make`` returns, all of it in a row.
+
+        May be called again before the last call's Deferred fired, unlike that: the bytes stand in
+        the order of the calls, whatever the order in which they are made.
 
         :param size: how many bytes that is.
         :param make: called at most once, as a rule in another thread; does not raise.

@@ -88,9 +88,9 @@ class ShortDisk(ScriptedDisk):
 
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "write":
-            return super()._call(name, args[0], args[1][:1000])
+            return super()._call(name, args[0], args[1][:1000], args[2])
         if name == "write_pieces":
-            return super()._call("write", args[0], b"".join(args[1])[:1000])
+            return super()._call("write", args[0], b"".join(args[1])[:1000], args[2])
         if name == "read":
             return super()._call(name, args[0], min(args[1], 1000), args[2])
         return super()._call(name, *args, **kwargs)

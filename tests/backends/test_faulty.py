@@ -25,6 +25,8 @@ from tests.contracts.provider_model import ModelContract
 class FaultyProviderTests(ProviderContract, ModelContract, SynchronousSuite):
     """With an empty plan nothing goes wrong."""
 
+    inspects = True
+
     def make_provider(self) -> IStorageProvider:
         return FaultyProvider(MemoryProvider("memory"), FaultPlan())
 

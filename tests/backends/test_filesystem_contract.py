@@ -18,6 +18,7 @@ class FilesystemContract(ProviderContract, Driven):
     """Sets up providers on folders of their own."""
 
     fsync = False
+    makes = inspects = True
 
     def make_workers(self) -> IWorkers:
         return InlineWorkers()

@@ -13,6 +13,7 @@ from tests.contracts.provider_model import ModelContract
 
 class MemoryProviderTests(ProviderContract, ModelContract, SynchronousSuite):
     many = 2_001
+    makes = inspects = True
 
     def make_provider(self) -> IStorageProvider:
         return MemoryProvider("memory")

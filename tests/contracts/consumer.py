@@ -7,6 +7,8 @@ from typing import cast
 from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
 from zope.interface import implementer
 
+from raic.interfaces import IInspectingConsumer
+
 MAX_PIECE_BYTES = 1024 * 1024
 
 
@@ -87,3 +89,31 @@ class Collector:
     def _stop(self, producer: IPushProducer) -> None:
         self.stopped = True
         producer.stopProducing()
+
+
+@implementer(IInspectingConsumer)
+class Inspector(Collector):
+    """A collector that looks at what it gets beforehand.
+
+    :ivar inspected: what was, in order, and is not written yet.
+    :ivar seen: how many pieces were.
+    """
+
+    piece_bytes = 700
+
+    def __init__(self, *, stop_after: int | None = None) -> None:
+        super().__init__(stop_after=stop_after)
+        self.inspected: list[bytes] = []
+        self.seen = 0
+
+    def inspect(self, piece: bytes) -> None:
+        """See ``IInspectingConsumer``."""
+        assert 0 < len(piece) <= MAX_PIECE_BYTES, f"a piece of {len(piece)} bytes"
+        self.inspected.append(piece)
+        self.seen += 1
+
+    def write(self, data: bytes) -> None:
+        """See ``IConsumer``."""
+        if self.inspected:
+            assert data == self.inspected.pop(0), "something else was inspected"
+        super().write(data)

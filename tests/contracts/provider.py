@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
+
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
 from zope.interface.verify import verifyObject
 
@@ -10,11 +13,12 @@ from raic.errors import KeyTaken, ObjectNotFound, ProviderError, StorageUnusable
 from raic.interfaces import (
     IImmediateReads,
     IInterruptedUploads,
+    IMadeUpload,
     IObjectUpload,
     IStorageProvider,
 )
 from raic.values import ListedObject, Stored
-from tests.contracts.consumer import Collector
+from tests.contracts.consumer import Collector, Inspector
 from tests.contracts.driving import Driven, driven
 
 KEY = "shares/aa/aaaaaaaaaaaaaaaaaaaaaaaaaa/0.txn.5.10"
@@ -24,6 +28,10 @@ BAD_KEYS = (
     *("a\n", "a" * 513),
 )
 RANGES = ((0, 10), (0, 3), (3, 4), (9, 1), (9, 5), (10, 0), (10, 1), (11, 3), (0, 100), (4, 0))
+
+
+def _halves(piece: memoryview) -> tuple[memoryview, bytes]:
+    return piece[: len(piece) // 2], bytes(piece[len(piece) // 2 :])
 
 
 def pattern(size: int) -> bytes:
@@ -38,11 +46,15 @@ class ProviderContract(Driven):
     :cvar large: the size of an object that is uploaded and streamed in several pieces.
     :cvar many: a number of objects that needs several pages.
     :cvar knows_taken_keys: whether the provider can tell that a key names other bytes.
+    :cvar makes: whether bytes of an upload can be made where they are written.
+    :cvar inspects: whether a consumer of a stream can look at it where it is read.
     """
 
     large = 2_200_001
     many = 1_001
     knows_taken_keys = True
+    makes = False
+    inspects = False
 
     def make_provider(self) -> IStorageProvider:
         """A provider with an empty storage of its own, not started."""
@@ -315,6 +327,33 @@ class ProviderContract(Driven):
         self.assertEqual(await self.provider.get_object(KEY + "2", 0, 10), b"x" * 10)
 
     @driven
+    async def test_bytes_that_are_made_stand_in_the_order_of_the_calls(self) -> None:
+        upload = self.provider.open_upload(KEY, self.large)
+        self.assertEqual(IMadeUpload.providedBy(upload), self.makes)
+        if not self.makes:
+            return
+        verifyObject(IMadeUpload, upload)
+        data = pattern(self.large)
+        cuts = [0, 1, 70_000, 70_000, self.large // 2, self.large]
+        pieces = [memoryview(data)[begin:end] for begin, end in pairwise(cuts)]
+        making = IMadeUpload(upload)
+        begun = [making.write_made(len(piece), partial(_halves, piece)) for piece in pieces]
+        await gatherResults(begun)
+        self.assertEqual(await upload.finish(), Stored(KEY, self.large))
+        self.assertTrue(await self.provider.get_object(KEY, 0, self.large + 1) == data)
+
+    @driven
+    async def test_an_upload_can_be_aborted_while_bytes_are_made(self) -> None:
+        upload = self.provider.open_upload(KEY, 10)
+        if not self.makes:
+            return
+        making = [IMadeUpload(upload).write_made(5, lambda: (TEN[:5],)) for _ in range(2)]
+        aborting = upload.abort()
+        await gatherResults([each.addErrback(lambda _: None) for each in making])
+        await aborting
+        await self.assert_absent(KEY)
+
+    @driven
     async def test_an_aborted_upload_leaves_nothing(self) -> None:
         for written in (0, 4, 10):
             upload = self.provider.open_upload(KEY, 10)
@@ -409,6 +448,19 @@ class ProviderContract(Driven):
             count = await self.stream(collector, offset, length)
             self.assertTrue(collector.data == data[offset : offset + length])
             self.assertEqual(count, length)
+
+    @driven
+    async def test_what_was_inspected_is_written_next(self) -> None:
+        data = pattern(2_500)
+        await self.upload(KEY, data)
+        inspector = Inspector()
+        await self.stream(inspector, 0, len(data))
+        self.assertEqual(inspector.data, data)
+        self.assertEqual(inspector.inspected, [])
+        self.assertEqual(inspector.seen, 4 if self.inspects else 0)
+        stopping = Inspector(stop_after=1)
+        await self.provider.stream_object(KEY, 0, len(data), stopping)
+        self.assertEqual(stopping.data, data[: len(stopping.data)])
 
     @driven
     async def test_a_stream_ends_where_the_object_ends(self) -> None:

@@ -13,6 +13,7 @@ from raic.backends.array.acknowledging import Acknowledgement
 from raic.backends.array.encoding import FragmentEncoder
 from raic.backends.array.lane import Lane
 from raic.backends.array.plan import WritePlan, WriteTools
+from raic.backends.array.turns import Turns
 from raic.errors import KeyTaken, ProviderError, ProviderTimedOut, StorageUnusable
 from raic.interfaces import IObjectUpload
 from raic.values import Stored
@@ -42,6 +43,7 @@ class ArrayUpload:
         self._on_end = on_end
         self._written = 0
         self._lanes: dict[int, Lane] = {}
+        self._turns = Turns(tools.clock)
         self._encoder: FragmentEncoder | None = None
         self._ended: ProviderError | None = None
         self._writer: Deferred[None] | None = None
@@ -114,7 +116,7 @@ class ArrayUpload:
         home = self._plan.homes[number]
         upload = home.provider.open_upload(self._plan.keys[number], self._plan.fragment_size)
         room = self._tools.settings.lane_buffer
-        lane = Lane(home.name, upload, room, partial(self._changed, number))
+        lane = Lane(home.name, upload, room, self._turns, partial(self._changed, number))
         self._lanes[number] = lane
         refusal = self._plan.refusal(number, "write")
         if refusal is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
@@ -14,12 +14,15 @@ from raic.backends.abilities import take_abilities
 from raic.interfaces import (
     IImmediateReads,
     IInterruptedUploads,
+    IMadeUpload,
     IObjectUpload,
     IStorageProvider,
 )
 from raic.values import ObjectPage, Space, Stored
 
 T = TypeVar("T")
+
+Piece: TypeAlias = "bytes | bytearray | memoryview"
 
 
 def has_succeeded(deferred: Deferred[Any]) -> bool:
@@ -111,7 +114,11 @@ class CallLayer(ForwardingProvider):
 
     def open_upload(self, key: str, size: int) -> IObjectUpload:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        return CalledUpload(self, self._inner.open_upload(key, size))
+        inner = self._inner.open_upload(key, size)
+        making: IMadeUpload | None = IMadeUpload(inner, None)
+        if making is None:
+            return CalledUpload(self, inner)
+        return CalledMadeUpload(self, inner, making)
 
     def put_object(self, key: str, data: bytes) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -160,3 +167,21 @@ class CalledUpload:
     def abort(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IObjectUpload`."""
         return self._inner.abort()
+
+
+@implementer(IMadeUpload)
+class CalledMadeUpload(CalledUpload):
+    """The same, of an upload whose bytes can be made where they are written.
+
+    For layers that make their calls at once, or in their order.
+
+    :param making: the inner upload.
+    """
+
+    def __init__(self, layer: CallLayer, inner: IObjectUpload, making: IMadeUpload) -> None:
+        super().__init__(layer, inner)
+        self._making = making
+
+    def write_made(self, size: int, make: Callable[[], Sequence[Piece]]) -> Deferred[None]:
+        """See :class:`raic.interfaces.IMadeUpload`."""
+        return self._layer.call("write", size, self._making.write_made, size, make)

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from raic.backends.layers.figures import ProviderFigures, Tally
 from raic.backends.layers.forwarding import CallLayer, has_succeeded
-from raic.backends.layers.relay import Relay
+from raic.backends.layers.relay import PassingRelay
 from raic.errors import ProviderError
 from raic.interfaces import IStorageProvider
 
@@ -155,7 +155,7 @@ class ObservationLayer(CallLayer):
         )
 
 
-class ObservedStream(Relay):
+class ObservedStream(PassingRelay):
     """Notes when the first byte came, and how many did."""
 
     def __init__(self, clock: IReactorTime, consumer: IConsumer) -> None:

@@ -7,7 +7,9 @@ from typing import cast
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
+
+from raic.interfaces import IInspectingConsumer
 
 
 @implementer(IConsumer, IPushProducer)
@@ -100,3 +102,29 @@ class Relay:
         self._finish(CancelledError())
         if self._streaming is not None:
             self._streaming.cancel()
+
+
+class PassingRelay(Relay):
+    """A relay that gives every byte on as it comes, until it is over.
+
+    So a consumer that inspects what it is given can do so through it.
+    """
+
+    def __init__(self, consumer: IConsumer) -> None:
+        super().__init__(consumer)
+        self._inspecting: IInspectingConsumer | None = IInspectingConsumer(consumer, None)
+        if self._inspecting is not None:
+            alsoProvides(self, IInspectingConsumer)
+
+    @property
+    def piece_bytes(self) -> int:
+        """See :class:`raic.interfaces.IInspectingConsumer`; provided if the consumer does."""
+        return int(self._given().piece_bytes)
+
+    def inspect(self, piece: bytes) -> None:
+        """See :class:`raic.interfaces.IInspectingConsumer`; provided if the consumer does."""
+        self._given().inspect(piece)
+
+    def _given(self) -> IInspectingConsumer:
+        assert self._inspecting is not None
+        return self._inspecting

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IReactorTime
 
-from raic.backends.layers.forwarding import CallLayer, has_succeeded
+from raic.backends.layers.forwarding import CalledUpload, CallLayer, has_succeeded
 from raic.backends.layers.repeating import RepeatedCall, ResumedStream
 from raic.backends.layers.retries import Retries, RetryPolicy
 from raic.errors import StorageUnusable
-from raic.interfaces import IStorageProvider
+from raic.interfaces import IObjectUpload, IStorageProvider
 
 T = TypeVar("T")
 
@@ -58,6 +58,14 @@ class RetryLayer(CallLayer):
         stopped = StorageUnusable(self.name, "stop", "the provider was stopped meanwhile")
         self._retries.stop(stopped)
         return super().stop()
+
+    def open_upload(self, key: str, size: int) -> IObjectUpload:
+        """See :class:`raic.interfaces.IStorageProvider`.
+
+        It is never one whose bytes are made where they are written: a call that waits for a circuit
+        would be overtaken by the next one.
+        """
+        return CalledUpload(self, self._inner.open_upload(key, size))
 
     def call(
         self, operation: str, size: int, function: Callable[..., Deferred[T]], *args: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -10,12 +10,13 @@ from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from raic.backends.layers.forwarding import CalledUpload, CallLayer, has_succeeded
+from raic.backends.layers.forwarding import CalledUpload, CallLayer, Piece, has_succeeded
 from raic.backends.layers.late import UNWANTED, late
-from raic.backends.layers.relay import Relay
+from raic.backends.layers.relay import PassingRelay
 from raic.errors import ProviderTimedOut
-from raic.interfaces import IObjectUpload, IStorageProvider
+from raic.interfaces import IMadeUpload, IObjectUpload, IStorageProvider
 from raic.values import Stored
 
 T = TypeVar("T")
@@ -75,8 +76,12 @@ class TimeoutLayer(CallLayer):
 
     def open_upload(self, key: str, size: int) -> IObjectUpload:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        held = self._inner.buffer_size(size)
-        return TimedUpload(self, self._inner.open_upload(key, size), min(size, held))
+        held = min(size, self._inner.buffer_size(size))
+        inner = self._inner.open_upload(key, size)
+        making: IMadeUpload | None = IMadeUpload(inner, None)
+        if making is None:
+            return TimedUpload(self, inner, held)
+        return TimedMadeUpload(self, inner, held, making)
 
     def call(
         self, operation: str, size: int, function: Callable[..., Deferred[T]], *args: Any
@@ -188,11 +193,27 @@ class TimedUpload(CalledUpload):
         return self._layer.call("abort", 0, self._inner.abort).addErrback(_left)
 
 
+@implementer(IMadeUpload)
+class TimedMadeUpload(TimedUpload):
+    """The same, of an upload whose bytes can be made where they are written."""
+
+    def __init__(
+        self, layer: TimeoutLayer, inner: IObjectUpload, held: int, making: IMadeUpload
+    ) -> None:
+        super().__init__(layer, inner, held)
+        self._making = making
+
+    def write_made(self, size: int, make: Callable[[], Sequence[Piece]]) -> Deferred[None]:
+        """See :class:`raic.interfaces.IMadeUpload`."""
+        waited_for = size + self._held
+        return self._layer.call("write", waited_for, self._making.write_made, size, make)
+
+
 def _left(failure: Failure) -> None:
     failure.trap(ProviderTimedOut)
 
 
-class WatchedStream(Relay):
+class WatchedStream(PassingRelay):
     """A stream that may not be silent for long while its consumer is ready."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations, product
 from math import isclose
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -42,6 +42,7 @@ def labelled(draw: st.DrawFn) -> list[Home]:
 
 class Availability(SynchronousTestCase):
     @given(st.lists(PARTS, max_size=7), st.integers(0, 8))
+    @settings(deadline=None)
     def test_it_is_what_counting_every_state_says(self, up: list[float], least: int) -> None:
         counted = 0.0
         for states in product((True, False), repeat=len(up)):

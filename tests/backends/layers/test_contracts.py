@@ -41,6 +41,8 @@ SMALL_CACHE = CacheSettings(capacity=512, read_ahead=64, block=8, request=32)
 class LayerContract(ProviderContract, ModelContract, SynchronousSuite):
     """Every layer; around a provider with abilities and around one without."""
 
+    makes = inspects = True
+
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
         return ForwardingProvider(inner)
 
@@ -71,6 +73,8 @@ class Cleared(MemoryProvider):
 
 
 class RetryContract(LayerContract):
+    makes = inspects = False
+
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
         return RetryLayer(inner, Clock(), Random(1), AT_ONCE)
 
@@ -87,6 +91,8 @@ class ConcurrencyContract(LayerContract):
 
 class UnlimitedRateContract(Clocked, LayerContract):
     """Limits that are not felt, but for a clock that must go on after every burst."""
+
+    makes = inspects = False
 
     def __init__(self, method: str = "runTest") -> None:
         super().__init__(method)
@@ -125,11 +131,15 @@ class CacheContract(LayerContract):
 
 
 class StackContract(LayerContract):
+    makes = inspects = False
+
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
         return build_stack(inner, LayerSettings(retry=AT_ONCE), Clock(), Random(1))
 
 
 class TaggedStackContract(LayerContract):
+    makes = inspects = False
+
     def wrap(self, inner: IStorageProvider) -> IStorageProvider:
         stack = build_stack(inner, LayerSettings(retry=AT_ONCE), Clock(), Random(1))
         return TaggingProvider(stack, bytes(range(32)))
