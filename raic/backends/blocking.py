@@ -13,7 +13,7 @@ threads, uploads in parts, streams, starting and stopping:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -168,7 +168,10 @@ class BlockingProvider:
             reader.close()
             return result
 
-        stream = PieceStream(consumer, reader.read, offset, length, STREAMED_BYTES)
+        def read(position: int, size: int) -> Deferred[Sequence[bytes]]:
+            return reader.read(position, size).addCallback(lambda piece: (piece,))
+
+        stream = PieceStream(consumer, read, offset, length, STREAMED_BYTES)
         return stream.start().addBoth(done)
 
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -17,12 +17,11 @@ from raic.backends.filestore import FileStore, OpenFile
 from raic.backends.fileupload import FileUpload
 from raic.backends.keys import check_key, check_range
 from raic.backends.openfiles import OpenFiles
-from raic.backends.streams import PIECE_BYTES, PieceStream
+from raic.backends.streams import Looks, PieceStream
 from raic.deferreds import Shared, apart
 from raic.errors import ProviderTimedOut, StorageUnusable
 from raic.interfaces import (
     IImmediateReads,
-    IInspectingConsumer,
     IInterruptedUploads,
     ILocalListing,
     IObjectUpload,
@@ -125,7 +124,11 @@ class FilesystemProvider:
         """See :class:`raic.interfaces.IStorageProvider`."""
         check_key(key)
         check_range(offset, length)
-        return self._read("get_object", key, offset, length)
+
+        def read(file: OpenFile) -> bytes:
+            return self._store.read(file, offset, length)
+
+        return self._read("get_object", key, read)
 
     def stream_object(
         self, key: str, offset: int, length: int, consumer: IConsumer
@@ -133,11 +136,16 @@ class FilesystemProvider:
         """See :class:`raic.interfaces.IStorageProvider`."""
         check_key(key)
         check_range(offset, length)
-        piece_bytes, inspect = PIECE_BYTES, None
-        if IInspectingConsumer.providedBy(consumer):
-            piece_bytes, inspect = consumer.piece_bytes, consumer.inspect
-        read = partial(self._read, "stream_object", key, inspect=inspect)
-        return PieceStream(consumer, read, offset, length, piece_bytes).start()
+        looks = Looks.of(consumer)
+
+        def read(position: int, size: int) -> Deferred[Sequence[bytes]]:
+            def read_pieces(file: OpenFile) -> Sequence[bytes]:
+                return looks.read(partial(self._store.read, file), position, size)
+
+            return self._read("stream_object", key, read_pieces)
+
+        stream = PieceStream(consumer, read, offset, length, looks.piece_bytes, looks.at_once)
+        return stream.start()
 
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -251,20 +259,8 @@ class FilesystemProvider:
         self._files.clear()
         self._store.close()
 
-    def _read(
-        self,
-        operation: str,
-        key: str,
-        offset: int,
-        length: int,
-        inspect: Callable[[bytes], None] | None = None,
-    ) -> Deferred[bytes]:
-        def read(file: OpenFile) -> bytes:
-            data = self._store.read(file, offset, length)
-            if data and inspect is not None:
-                inspect(data)
-            return data
-
+    def _read(self, operation: str, key: str, read: Callable[[OpenFile], T]) -> Deferred[T]:
+        """Read an object that is open, or is opened for it."""
         file = self._files.use(key)
         if file is None:
             opened = self._begin(operation, partial(self._open_and_read, operation, key, read))
@@ -273,8 +269,8 @@ class FilesystemProvider:
         return apart(reading.addBoth(self._released, file))
 
     def _open_and_read(
-        self, operation: str, key: str, read: Callable[[OpenFile], bytes]
-    ) -> tuple[OpenFile, bytes]:
+        self, operation: str, key: str, read: Callable[[OpenFile], T]
+    ) -> tuple[OpenFile, T]:
         file = self._store.open_file(operation, key)
         try:
             return file, read(file)
@@ -282,7 +278,7 @@ class FilesystemProvider:
             self._store.close_file(file)
             raise
 
-    def _opened(self, found: tuple[OpenFile, bytes], key: str, generation: int) -> bytes:
+    def _opened(self, found: tuple[OpenFile, T], key: str, generation: int) -> T:
         file, data = found
         self._files.keep(key, file, generation)
         self._files.release(file)

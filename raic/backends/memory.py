@@ -10,11 +10,10 @@ from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
 from raic.backends.keys import check_key, check_range
-from raic.backends.streams import PIECE_BYTES, PieceStream
+from raic.backends.streams import Looks, PieceStream
 from raic.errors import KeyTaken, NoSpace, ObjectNotFound, StorageUnusable
 from raic.interfaces import (
     IImmediateReads,
-    IInspectingConsumer,
     ILocalListing,
     IMadeUpload,
     IObjectUpload,
@@ -85,20 +84,16 @@ class MemoryProvider:
         check_key(key)
         check_range(offset, length)
 
-        piece_bytes, inspect = PIECE_BYTES, None
-        if IInspectingConsumer.providedBy(consumer):
-            piece_bytes, inspect = consumer.piece_bytes, consumer.inspect
+        looks = Looks.of(consumer)
 
         def get(position: int, size: int) -> bytes:
-            data = self._get("stream_object", key, position, size)
-            if data and inspect is not None:
-                inspect(data)
-            return data
+            return self._get("stream_object", key, position, size)
 
-        def read(position: int, size: int) -> Deferred[bytes]:
-            return execute(get, position, size)
+        def read(position: int, size: int) -> Deferred[Sequence[bytes]]:
+            return execute(looks.read, get, position, size)
 
-        return PieceStream(consumer, read, offset, length, piece_bytes).start()
+        stream = PieceStream(consumer, read, offset, length, looks.piece_bytes, looks.at_once)
+        return stream.start()
 
     def list_objects(self, prefix: str, token: str | None) -> Deferred[ObjectPage]:
         """See :class:`raic.interfaces.IStorageProvider`."""

@@ -160,6 +160,7 @@ class IInspectingConsumer(IConsumer):
     """
 
     piece_bytes = Attribute("How large all pieces but the last are best. (int, at most 1 MiB)")
+    at_once = Attribute("How many are best read before they are written. (int)")
 
     def inspect(piece: bytes) -> None:
         """Look at what comes next.

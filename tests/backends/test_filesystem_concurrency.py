@@ -181,21 +181,34 @@ class ConcurrencyTests(FilesystemTestCase):
         self.assertEqual(self.successResultOf(streaming), len(data))
 
     def test_a_stream_is_inspected_where_it_is_read(self) -> None:
-        data = b"a" * 700 + b"b" * 700 + b"c" * 5
+        data = b"a" * 700 + b"b" * 700 + b"c" * 700 + b"d" * 5
         self.provider.put_object(KEY + "1", data)
         self.workers.release()
         inspector = Inspector()
         streaming = self.provider.stream_object(KEY + "1", 0, len(data), inspector)
         self.workers.release()
         self.assertEqual((inspector.seen, inspector.pieces), (1, [data[:700]]))
-        # The answer of the next one is still on its way.
+        # The next two are read at once; that they were is still to be told.
         tell = self.workers.held.pop()()
-        self.assertEqual((inspector.seen, len(inspector.pieces)), (2, 1))
+        self.assertEqual((inspector.seen, len(inspector.pieces)), (3, 1))
         tell()
         self.workers.release()
         self.assertEqual(self.successResultOf(streaming), len(data))
-        self.assertEqual(inspector.pieces, [data[:700], data[700:1400], data[1400:]])
-        self.assertEqual((inspector.seen, inspector.inspected), (3, []))
+        self.assertEqual(inspector.pieces, [data[at : at + 700] for at in (0, 700, 1400, 2100)])
+        self.assertEqual((inspector.seen, inspector.inspected), (4, []))
+
+    def test_a_stream_of_several_pieces_at_once_holds_no_more_than_it_says(self) -> None:
+        data = bytes(50 * 700)
+        self.provider.put_object(KEY + "1", data)
+        self.workers.release()
+        inspector = Inspector(pausing=True)
+        streaming = self.provider.stream_object(KEY + "1", 0, len(data), inspector)
+        while inspector.registered:
+            self.workers.release()
+            self.assertLessEqual(len(inspector.inspected), 2 * inspector.at_once - 1)
+            inspector.resume()
+        self.assertEqual(self.successResultOf(streaming), len(data))
+        self.assertEqual(inspector.data, data)
 
     def test_a_stream_is_stopped_while_it_reads(self) -> None:
         collector = Collector(stop_after=1)

@@ -100,9 +100,10 @@ class Inspector(Collector):
     """
 
     piece_bytes = 700
+    at_once = 2
 
-    def __init__(self, *, stop_after: int | None = None) -> None:
-        super().__init__(stop_after=stop_after)
+    def __init__(self, *, pausing: bool = False, stop_after: int | None = None) -> None:
+        super().__init__(pausing=pausing, stop_after=stop_after)
         self.inspected: list[bytes] = []
         self.seen = 0
 

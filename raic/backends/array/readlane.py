@@ -20,6 +20,9 @@ from raic.interfaces import IInspectingConsumer
 MOST_BYTES = 1024 * 1024
 """The most that a consumer is given at once."""
 
+_AT_ONCE = 2
+"""How many pieces a member is to read at once: each time costs threads as much as half a piece."""
+
 
 @implementer(IInspectingConsumer)
 class ReadLane:
@@ -164,6 +167,11 @@ class ReadLane:
         """See :class:`raic.interfaces.IInspectingConsumer`: whole blocks, which need no copy."""
         step = self._where.code.block_size + TAG_BYTES
         return MOST_BYTES // step * step or MOST_BYTES
+
+    @property
+    def at_once(self) -> int:
+        """See :class:`raic.interfaces.IInspectingConsumer`."""
+        return _AT_ONCE
 
     def inspect(self, piece: bytes) -> None:
         """See :class:`raic.interfaces.IInspectingConsumer`."""

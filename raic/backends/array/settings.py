@@ -35,7 +35,7 @@ class ArraySettings:
     :ivar stall_seconds: for so long a stream waits at least for one member that the others wait
         for, before another one is asked to go on in its place.
     :ivar stream_buffer: what a stream keeps at most, for each fragment that it needs, of what it
-        has read ahead of its consumer; 2 MiB at least.
+        has read ahead of its consumer; 3 MiB at least.
     """
 
     lane_buffer: int = 2 * 1024 * 1024
@@ -52,4 +52,4 @@ class ArraySettings:
     read_seconds: float = 40.0
     probe_seconds: float = 15.0
     stall_seconds: float = 0.25
-    stream_buffer: int = 4 * 1024 * 1024
+    stream_buffer: int = 5 * 1024 * 1024

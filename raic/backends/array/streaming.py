@@ -51,7 +51,7 @@ class FragmentStream:
             self._extent = target.extent(begin, end)
             self._stripe = self._extent.first
             self._last = self._extent.last
-        self._limit = max(MOST_BYTES, tools.settings.stream_buffer - MOST_BYTES)
+        self._limit = max(MOST_BYTES, tools.settings.stream_buffer - 2 * MOST_BYTES)
         self._lanes: list[ReadLane] = []
         self._ranked: list[int] = []
         self._spent: set[tuple[int, int]] = set()  # who failed at which stripe

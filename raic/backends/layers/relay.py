@@ -121,6 +121,11 @@ class PassingRelay(Relay):
         """See :class:`raic.interfaces.IInspectingConsumer`; provided if the consumer does."""
         return int(self._given().piece_bytes)
 
+    @property
+    def at_once(self) -> int:
+        """See :class:`raic.interfaces.IInspectingConsumer`; provided if the consumer does."""
+        return int(self._given().at_once)
+
     def inspect(self, piece: bytes) -> None:
         """See :class:`raic.interfaces.IInspectingConsumer`; provided if the consumer does."""
         self._given().inspect(piece)

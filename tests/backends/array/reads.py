@@ -120,13 +120,13 @@ class Link(ForwardingProvider):
         asked = Asked(key, offset, length)
         self.asked.append(asked)
 
-        def inspected(data: bytes) -> bytes:
+        def inspected(data: bytes) -> Sequence[bytes]:
             if self.inspects and data:
                 assert IInspectingConsumer.providedBy(consumer)
                 consumer.inspect(data)
-            return data
+            return (data,)
 
-        def read(position: int, size: int) -> Deferred[bytes]:
+        def read(position: int, size: int) -> Deferred[Sequence[bytes]]:
             return self._read(asked, position, size).addCallback(inspected)
 
         return self._counted(PieceStream(consumer, read, offset, length, self.piece).start())
