@@ -286,7 +286,9 @@ class ArrayCampaign(SynchronousTestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.moto = cls.enterClassContext(moto_process())
+        held = ExitStack()  # Python 3.10 has no enterClassContext
+        cls.addClassCleanup(held.close)
+        cls.moto = held.enter_context(moto_process())
 
     def campaign(self, needed: int, total: int, happy: int) -> Campaign:
         """An array that has been written to."""
