@@ -50,6 +50,7 @@ def make_node_addresses(config: Config, identity: Identity) -> tuple[tuple[str, 
 class Listener:
     """Serves a storage service on all ports of the configuration.
 
+    :param messages: the memory for what clients send and are sent.
     :ivar tub: speaks Foolscap; runs from :meth:`start` to :meth:`stop`.
     :ivar meter: counts what clients ask for.
     """
@@ -61,16 +62,17 @@ class Listener:
         service: IStorageService,
         workers: IWorkers,
         reactor: Reactor,
+        messages: MemoryBudget,
     ) -> None:
         self._config = config
         self._identity = identity
         self._service = service
         self._workers = workers
         self._reactor = reactor
-        self._bodies = MemoryBudget(config.storage.body_memory)
+        self._messages = messages
         self._site: StorageSite | None = None
         self.meter = OperationMeter(reactor)
-        limits = ConnectionLimits(self._bodies, reactor, config.storage.max_mutable_message)
+        limits = ConnectionLimits(self._messages, reactor, config.storage.max_mutable_message)
         self._full_clients = FullClients(limits.callers, self._has_room, reactor)
         self.tub: Tub = make_tub(
             identity.pem,
@@ -90,7 +92,9 @@ class Listener:
         https = None if self._config.storage.force_foolscap else self._https()
         ports = [self._open(description, https) for description in self._config.node.ports]
         self.tub.setLocation(*hints)
-        server = FoolscapStorageServer(self._service, self._bodies, self.meter, self._full_clients)
+        server = FoolscapStorageServer(
+            self._service, self._messages, self.meter, self._full_clients
+        )
         self.tub.registerReference(server, self._identity.swissnum)
         self.tub.startService()
         for port in ports:
@@ -98,7 +102,7 @@ class Listener:
 
     def adjust(self, config: Config) -> None:
         """Take up the limits of a configuration."""
-        self._bodies.limit = config.storage.body_memory
+        self._messages.limit = config.storage.body_memory
         if self._site is not None:
             self._site.connections.allow(config.storage.max_connections)
 
@@ -122,7 +126,7 @@ class Listener:
             self._workers,
             application_version=f"raic/{raic.__version__}".encode("ascii"),
             max_message=self._config.storage.max_mutable_message,
-            body_budget=self._bodies,
+            body_budget=self._messages,
             meter=self.meter,
             limits=Limits(connections=self._config.storage.max_connections),
         )

@@ -29,6 +29,7 @@ from raic.assembly.status import (
 )
 from raic.assembly.taking_over import TakeOverNote
 from raic.assembly.undoing import Undoing
+from raic.budget import MemoryBudget
 from raic.config.addresses import write_addresses
 from raic.config.identity import Identity
 from raic.config.model import Config
@@ -112,10 +113,11 @@ class StorageNode:
             self._on_fatal,
             self._take_over,
         ).open()
-        service = make_service(store, self._identity, self._reactor, self._reloader)
+        messages = MemoryBudget(config.storage.body_memory)
+        service = make_service(store, self._identity, self._reactor, self._reloader, messages)
         self._service = service
         undoing.add(service.stop)
-        listener = Listener(config, self._identity, service, workers, self._reactor)
+        listener = Listener(config, self._identity, service, workers, self._reactor, messages)
         undoing.add(listener.stop)
         self._reloader.follow(listener.adjust)
         await listener.start(hints)

@@ -21,10 +21,11 @@ from raic.shares.slots import Slots
 
 
 def make_service(
-    store: Store, identity: Identity, clock: Reactor, reloader: Reloader
+    store: Store, identity: Identity, clock: Reactor, reloader: Reloader, messages: MemoryBudget
 ) -> StorageService:
     """The protocol, on a store.
 
+    :param messages: the memory for what clients send and are sent; whoever listens adjusts it.
     :param reloader: has the configuration, and tells the service of each other one.
     """
     storage = reloader.config.storage
@@ -35,7 +36,13 @@ def make_service(
     service = StorageService(
         store.index,
         Buckets(*shared, budget),
-        Slots(*shared, nodeid=identity.nodeid, max_share_size=maximum, max_read=maximum),
+        Slots(
+            *shared,
+            nodeid=identity.nodeid,
+            max_share_size=maximum,
+            max_read=maximum,
+            budget=messages,
+        ),
         store.gauge,
         clock,
         maximum_mutable=maximum,

@@ -171,7 +171,7 @@ STORAGE = (
         "body_memory",
         parsers.positive_size,
         "512MiB",
-        "How much memory all request bodies together may hold.",
+        "How much memory all messages of clients, and long answers to them, may hold together.",
         live=True,
     ),
     _ours(

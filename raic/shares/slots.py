@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from raic.budget import MemoryBudget
 from raic.deferreds import async_to_deferred
 from raic.errors import BadWriteEnabler, NoSuchShare, StorageUnusable
 from raic.interfaces import IIndex, IShareReader, IStorageProvider
@@ -39,6 +40,9 @@ from raic.values import (
 CACHE_BYTES = 16 * 1024 * 1024
 """How many bytes of recently used small slots are kept in memory."""
 
+FREE_BYTES = 64 * 1024
+"""Reads up to this size do not count against the budget."""
+
 _RESOLVE = "when all providers can be reached, stop the node and run 'raic restore' again"
 
 
@@ -48,6 +52,7 @@ class Slots:
     :param nodeid: the node's 20-byte tub id, recorded with the write enablers of new slots.
     :param max_share_size: no share may grow beyond it, in bytes.
     :param max_read: how many bytes one answer may carry.
+    :param budget: the memory for what is read, until it is handed over.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Slots:
         nodeid: bytes,
         max_share_size: int,
         max_read: int,
+        budget: MemoryBudget,
     ) -> None:
         if len(nodeid) != 20:
             raise ValueError("a node id has 20 bytes")
@@ -71,6 +77,7 @@ class Slots:
         self._nodeid = nodeid
         self._max_share_size = max_share_size
         self._max_read = max_read
+        self._budget = budget
         self._objects = SlotObjects(provider, AreaCache(CACHE_BYTES))
         self._writer = SlotWriter(provider, index, sealer, clock, self._objects)
         self._locks = SlotLocks()
@@ -103,11 +110,13 @@ class Slots:
         shares = version.shares.values()
         chosen = [share for share in shares if not wanted or share.shnum in wanted]
         keys = frozenset[str]().union(*(object_keys(version, share) for share in chosen))
+        held = self._hold(chosen, vectors)
         self._pins.pin(keys)
         try:
             return await self._read_shares(version, chosen, vectors)
         finally:
             self._pins.unpin(keys)
+            self._budget.give_back(held)
 
     def read_test_write(
         self,
@@ -136,6 +145,7 @@ class Slots:
     ) -> ReadTestWriteResult:
         await self._locks.acquire(storage_index)
         pinned: frozenset[str] = frozenset()
+        held = 0
         try:
             version = await self._index.get_slot(storage_index)
             data: Mapping[int, tuple[bytes, ...]] = {}
@@ -145,6 +155,7 @@ class Slots:
                 await self._check_resolved(storage_index)
             check_message(vectors, reads)
             if version is not None:
+                held = self._hold(version.shares.values(), reads)
                 # an expiry may drop the slot meanwhile: it does not take turns
                 pinned = version.keys()
                 self._pins.pin(pinned)
@@ -156,6 +167,15 @@ class Slots:
         finally:
             self._pins.unpin(pinned)
             self._locks.release(storage_index)
+            self._budget.give_back(held)
+
+    def _hold(self, shares: Iterable[SlotShare], vectors: Sequence[ReadVector]) -> int:
+        """Take memory for what is to be read, unless it is little; how much was taken."""
+        size = check_read_size((share.length for share in shares), vectors, self._max_read)
+        if size <= FREE_BYTES:
+            return 0
+        self._budget.take(size)
+        return size
 
     async def _check_resolved(self, storage_index: bytes) -> None:
         """Refuse to write a slot anew of which there is a version that could not be read."""
@@ -170,7 +190,6 @@ class Slots:
     async def _read_shares(
         self, version: SlotVersion, shares: Collection[SlotShare], vectors: Sequence[ReadVector]
     ) -> dict[int, tuple[bytes, ...]]:
-        check_read_size((share.length for share in shares), vectors, self._max_read)
         return {share.shnum: await self._read_share(version, share, vectors) for share in shares}
 
     async def _read_share(

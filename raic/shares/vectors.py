@@ -69,15 +69,17 @@ def available(length: int, offset: int, size: int) -> int:
     return max(0, min(size, length - offset))
 
 
-def check_read_size(lengths: Iterable[int], reads: Sequence[ReadVector], limit: int) -> None:
+def check_read_size(lengths: Iterable[int], reads: Sequence[ReadVector], limit: int) -> int:
     """Refuse to read too much.
 
     :param lengths: of the shares that are read, each with all of ``reads``.
+    :return: how many bytes there will be.
     :raises MessageTooLarge: there would be more than ``limit`` bytes.
     """
     total = sum(available(length, read.offset, read.size) for length in lengths for read in reads)
     if total > limit:
         raise MessageTooLarge(f"{total} bytes asked for; the limit is {limit}")
+    return total
 
 
 def may_hold(test: TestVector, length: int) -> bool:

@@ -103,7 +103,13 @@ class SpaceCase(SynchronousTestCase):
         self.service = StorageService(
             index,
             Buckets(*shared, MemoryBudget(2**26)),
-            Slots(*shared, nodeid=b"n" * 20, max_share_size=2**24, max_read=2**24),
+            Slots(
+                *shared,
+                nodeid=b"n" * 20,
+                max_share_size=2**24,
+                max_read=2**24,
+                budget=MemoryBudget(2**30),
+            ),
             self.gauge,
             self.clock,
             maximum_mutable=2**24,

@@ -86,7 +86,13 @@ class Node:
         return StorageService(
             self.index,
             Buckets(*over, budget),
-            Slots(*over, nodeid=bytes(20), max_share_size=most, max_read=most),
+            Slots(
+                *over,
+                nodeid=bytes(20),
+                max_share_size=most,
+                max_read=most,
+                budget=MemoryBudget(2**30),
+            ),
             self.gauge,
             self._reactor,
             maximum_mutable=most,

@@ -221,7 +221,13 @@ class Bench:
         return StorageService(
             index,
             Buckets(*shared, MemoryBudget(2**30)),
-            Slots(*shared, nodeid=b"n" * 20, max_share_size=2**20, max_read=2**20),
+            Slots(
+                *shared,
+                nodeid=b"n" * 20,
+                max_share_size=2**20,
+                max_read=2**20,
+                budget=MemoryBudget(2**30),
+            ),
             SpaceGauge(provider, self._reactor),
             self._reactor,
             maximum_mutable=2**20,

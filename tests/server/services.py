@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from raic.backends.memory import MemoryProvider
+from raic.budget import MemoryBudget
 from raic.interfaces import IBucketUpload
 from raic.server.service import Permissions, StorageService
 from raic.server.space import SpaceGauge
@@ -43,6 +44,7 @@ class ServiceTestCase(StoreTestCase):
             nodeid=NODEID,
             max_share_size=MAX_MUTABLE,
             max_read=MAX_READ,
+            budget=MemoryBudget(2**30),
         )
         self.service = StorageService(
             self.index,

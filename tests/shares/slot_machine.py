@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from raic.budget import MemoryBudget
 from raic.errors import ProviderError
 from raic.interfaces import IShareReader
 from raic.shares.ages import REQUEST_SECONDS
@@ -139,6 +140,7 @@ class SlotMachine(RuleBasedStateMachine):
             nodeid=NODE_ID,
             max_share_size=LIMIT,
             max_read=LIMIT,
+            budget=MemoryBudget(2**30),
         )
 
     # What clients do

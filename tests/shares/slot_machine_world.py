@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer_only
 
 from raic.backends.memory import MemoryProvider
+from raic.budget import MemoryBudget
 from raic.errors import OutcomeUnknown, ProviderBusy
 from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.slots import Slots
@@ -174,6 +175,7 @@ class SlotTestCase(StoreTestCase):
         self.remote = RemoteProvider()
         self.successResultOf(self.remote.start())
         self.memory = self.remote
+        self.budget = MemoryBudget(2**30)
         self.slots = self.new_slots()
 
     def new_slots(
@@ -195,6 +197,7 @@ class SlotTestCase(StoreTestCase):
             nodeid=nodeid,
             max_share_size=max_share_size,
             max_read=max_read,
+            budget=self.budget,
         )
 
     def ask(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from raic.errors import ProviderBusy
+from raic.errors import ProviderBusy, ServiceBusy
 from raic.interfaces import IShareReader
 from raic.shares.ages import GARBAGE_SECONDS
 from raic.shares.collector import Collector
@@ -173,6 +176,29 @@ class Streaming(SlotTestCase):
         self.failureResultOf(self.stream(0, 2**60, consumer, noise(2 * MIB)), ProviderBusy)
         self.assertEqual(b"".join(consumer.pieces), noise(2 * MIB)[:MIB])
         self.assertIsNone(consumer.producer)
+
+
+class Memory(SlotTestCase):
+    def test_what_is_read_counts_until_it_is_handed_over_unless_it_is_little(self) -> None:
+        self.change(s0=put((0, noise(60_000))), s1=put((0, noise(60_000))))
+        asking: tuple[Callable[[], Deferred[Any]], ...] = (
+            lambda: self.slots.read(INDEX_A, (), ALL),
+            lambda: self.ask({}, ALL),
+        )
+        for ask in asking:
+            self.slots = self.new_slots()
+            self.budget.limit = 119_999
+            self.failureResultOf(ask(), ServiceBusy)
+            self.budget.limit += 1
+            held = Held()
+            self.remote.read_fates = [held]
+            asked = ask()
+            self.assertEqual(self.budget.taken, 120_000)
+            little = self.slots.read(INDEX_A, (1,), ALL)
+            self.assertEqual(self.successResultOf(little), {1: (noise(60_000),)})
+            held.let_go()
+            self.successResultOf(asked)
+            self.assertEqual(self.budget.taken, 0)
 
 
 class Together(SlotTestCase):

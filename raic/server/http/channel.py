@@ -74,6 +74,7 @@ class StorageChannel(HTTPChannel):
         """Tell the requests in progress."""
         self.connections.closed(self)
         if self._answered is not None:
+            self._answered.let_go()
             self.requests.remove(self._answered)
             self._answered = None
         super().connectionLost(reason)
@@ -125,6 +126,7 @@ class StorageChannel(HTTPChannel):
         if self._waitingForTransport:
             self._answered = request
             return
+        request.let_go()
         self._header_begun = False
         self.connections.waits(self, self.limits.idle_seconds)
         super().requestDone(request)

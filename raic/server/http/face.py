@@ -27,6 +27,9 @@ T = TypeVar("T")
 DECODED_AT_ONCE_BYTES = 64 * 1024
 """Longer messages are decoded in a thread."""
 
+FREE_ANSWER_BYTES = 64 * 1024
+"""Messages up to this size do not count against the budget while they are sent."""
+
 MAX_IGNORED_BYTES = 8 * 1024
 """A body where none belongs is thrown away up to this size."""
 
@@ -37,7 +40,7 @@ class StorageFace:
     The order of checks: the swissnum, path and method, secrets, headers, the body.
 
     :ivar service: what answers are made from.
-    :ivar budget: the memory for bodies, over all connections.
+    :ivar budget: the memory for messages and share data, over all connections.
     :ivar max_message: the largest read-test-write, in bytes.
     """
 
@@ -108,9 +111,15 @@ class StorageFace:
         endpoint.begin(self, request, length)
 
     def send(self, request: StorageRequest, message: object, status: int = 200) -> None:
-        """Answer with a message, in the encoding that the client prefers."""
+        """Answer with a message, in the encoding that the client prefers.
+
+        :raises ServiceBusy: there is no memory just now for as long an answer.
+        """
         encoding = request.encoding
-        request.answer(status, encoding.dumps(message), encoding.media_type.encode("ascii"))
+        body = encoding.dumps(message)
+        if len(body) > FREE_ANSWER_BYTES:
+            request.hold(len(body), self.budget)
+        request.answer(status, body, encoding.media_type.encode("ascii"))
 
     def receive(
         self,

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, Request
 
+from raic.budget import MemoryBudget
 from raic.server.http.authorization import Secrets
 from raic.server.http.encodings import Encoding
 from raic.server.http.failures import refusal_for
@@ -74,6 +75,7 @@ class StorageRequest(Request):
     secrets: Secrets
     encoding: Encoding
 
+    _held: tuple[int, MemoryBudget] | None = None
     _arrived = False
     _arrived_at = 0.0
     _trouble = ""
@@ -119,6 +121,7 @@ class StorageRequest(Request):
     def connectionLost(self, reason: Failure) -> None:
         """Tell the body."""
         self.gone = True
+        self.let_go()
         if self.tally is not None and not self.startedWriting:
             self.tally.begun -= 1
         super().connectionLost(reason)
@@ -161,6 +164,22 @@ class StorageRequest(Request):
     def answer_to(self, result: Deferred[None]) -> None:
         """Answer the failure of a handler's Deferred, should it fail."""
         result.addErrback(self.failed)
+
+    def hold(self, size: int, budget: MemoryBudget) -> None:
+        """Take memory for an answer until it is on its way.
+
+        :raises ServiceBusy: there is not so much.
+        """
+        if not self.gone:
+            budget.take(size)
+            self._held = size, budget
+
+    def let_go(self) -> None:
+        """Give it back."""
+        if self._held is not None:
+            size, budget = self._held
+            budget.give_back(size)
+            self._held = None
 
     # For answers that are streamed, see raic.server.http.reading
 

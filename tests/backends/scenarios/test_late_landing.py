@@ -57,7 +57,13 @@ class LateLandingTests(worlds.S3World):
         self.addCleanup(gauge.stop)
         rest: Any = (sealer, self.pins, self.clock)
         slots = Slots(
-            self.provider, self.index, *rest, nodeid=b"n" * 20, max_share_size=MIB, max_read=MIB
+            self.provider,
+            self.index,
+            *rest,
+            nodeid=b"n" * 20,
+            max_share_size=MIB,
+            max_read=MIB,
+            budget=MemoryBudget(2**30),
         )
         buckets = Buckets(self.provider, self.index, sealer, self.pins, self.clock, budget)
         return StorageService(self.index, buckets, slots, gauge, self.clock, maximum_mutable=MIB)

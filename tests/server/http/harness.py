@@ -187,7 +187,7 @@ def raw_request(
 
 
 def service_over(
-    provider: IStorageProvider, index: IIndex, clock: IReactorTime
+    provider: IStorageProvider, index: IIndex, clock: IReactorTime, budget: MemoryBudget
 ) -> tuple[StorageService, SpaceGauge, Pins]:
     """A service, the gauge to stop in the end, and the objects being read."""
     sealer, pins = Sealer(b"k" * 32), Pins()
@@ -205,6 +205,7 @@ def service_over(
             nodeid=b"n" * 20,
             max_share_size=MAX_MESSAGE,
             max_read=MAX_MESSAGE,
+            budget=budget,
         ),
         space,
         clock,
@@ -254,7 +255,7 @@ class FaceTestCase(SynchronousTestCase):
 
     def make_service(self) -> StorageService:
         """A service over the provider and the index."""
-        service, space, self.pins = service_over(self.provider, self.index, self.clock)
+        service, space, self.pins = service_over(self.provider, self.index, self.clock, self.budget)
         self.addCleanup(space.stop)
         return service
 

@@ -96,7 +96,7 @@ async def use_site(reactor: Any, pem: str) -> None:
     await provider.start()
     create_index("index", 1)
     index = open_index("index", reactor, reactor, local_listing=True, on_fatal=print)
-    service, space, _ = service_over(provider, index, reactor)
+    service, space, _ = service_over(provider, index, reactor, MemoryBudget(2**28))
     workers = ThreadWorkers(reactor, 1, "bodies")
     site = make_site(
         service,

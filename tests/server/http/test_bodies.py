@@ -297,6 +297,26 @@ class RefusedBodyTests(FaceTestCase):
         self.assertEqual(connection.answer().status, 200)
 
 
+class LongAnswerTests(FaceTestCase):
+    def test_an_answer_counts_until_the_client_reads_it_or_leaves(self) -> None:
+        data = pattern(700_000)
+        self.store_slot(data)
+        message = {"test-write-vectors": {}, "read-vector": [{"offset": 0, "size": 2**62}]}
+        asking = raw_request("POST", f"mutable/{SI}/read-test-write", CHANGE, cbor2.dumps(message))
+        self.budget.limit = 2_000_000
+        reading, leaving = self.connect(), self.connect()
+        for connection in (reading, leaving):
+            connection.transport.stalls = True
+            connection.send(asking)
+            self.assertEqual(connection.answer().message["data"], {0: [data]})
+        self.assertGreater(self.budget.taken, 1_400_000)
+        self.assertEqual(self.change(message).status, 503)
+        reading.channel.resumeProducing()
+        self.assertEqual(self.change(message).message["data"], {0: [data]})
+        leaving.lose()
+        self.assertEqual(self.budget.taken, 0)
+
+
 class MessageLimitTests(FaceTestCase):
     path = f"mutable/{SI}/read-test-write"
 
