@@ -98,6 +98,13 @@ class IFragmentLedger(Interface):
         fragment when it is given one.
         """
 
+    def get_intended() -> Deferred[frozenset[str]]:
+        """The objects that are intended now.
+
+        :return: fires with their keys; single fragments, which can be intended too, are not among
+            them.
+        """
+
     # Placement
 
     def get_placement() -> Deferred[tuple[Placed, ...]]:

@@ -106,6 +106,10 @@ class LateLedger:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         return self.attached.release(garbage)
 
+    def get_intended(self) -> Deferred[frozenset[str]]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+        return self.attached.get_intended()
+
     def next_objects(self, after: str, limit: int) -> Deferred[tuple[str, ...]]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         return self.attached.next_objects(after, limit)

@@ -379,6 +379,16 @@ class LedgerContract(Driven):
     # Verification
 
     @driven
+    async def test_objects_are_intended_until_they_are_committed_or_given_up(self) -> None:
+        for name in (A, B, C):
+            await self.reserve(name)
+        await self.commit(A)
+        await self.ledger.begin_attempt(self.part(A, 0, 1))
+        self.assertEqual(await self.ledger.get_intended(), {self.key(B), self.key(C)})
+        await self.ledger.release([Garbage(self.key(B), NOW)])
+        self.assertEqual(await self.ledger.get_intended(), {self.key(C)})
+
+    @driven
     async def test_objects_come_in_order_and_no_more_than_asked(self) -> None:
         for name in (C, A, B):
             await self.commit(name)

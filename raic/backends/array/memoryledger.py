@@ -172,6 +172,11 @@ class MemoryLedger:
 
     # Placement
 
+    def get_intended(self) -> Deferred[frozenset[str]]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+        objects = {key for key in self.intended if parse_fragment_key(key) is None}
+        return succeed(frozenset(objects))
+
     def get_placement(self) -> Deferred[tuple[Placed, ...]]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         return succeed(self.placement)

@@ -28,7 +28,7 @@ from raic.backends.array.space import space_of
 from raic.backends.array.starting import Starter
 from raic.backends.array.stragglers import Stragglers
 from raic.backends.array.target import Tools
-from raic.backends.array.writing import ArrayWriter
+from raic.backends.array.writing import ArrayWriter, Write
 from raic.backends.keys import check_key, check_range
 from raic.deferreds import Shared, async_to_deferred
 from raic.errors import ObjectNotFound, ProviderError, StorageUnusable
@@ -172,8 +172,8 @@ class ArrayProvider:
         """Whether fragments of acknowledged objects are still on their way to a member."""
         return self._stragglers.awaits(name)
 
-    def uploads(self) -> frozenset[object]:
-        """The uploads that have not ended, to be compared with those of another time."""
+    def writes(self) -> frozenset[Write]:
+        """The writes that have not ended, to be compared with those of another time."""
         return self._writer.under_way()
 
     @async_to_deferred

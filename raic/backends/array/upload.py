@@ -27,6 +27,7 @@ class ArrayUpload:
     holds up enough others for too long is dropped.
 
     :param on_end: called when the upload has ended in whatever way; perhaps more than once.
+    :ivar key: the object's.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class ArrayUpload:
     ) -> None:
         self._tools = tools
         self._plan = WritePlan(tools, key, size)
-        self._key = key
+        self.key = key
         self._size = size
         self._on_end = on_end
         self._written = 0
@@ -65,7 +66,7 @@ class ArrayUpload:
         """See :class:`raic.interfaces.IObjectUpload`."""
         if self._ended is not None:
             return fail(self._ended)
-        cleaning = self._tools.leftovers.gone(self._key)
+        cleaning = self._tools.leftovers.gone(self.key)
         if cleaning is not None and self._encoder is None:
             return cleaning.addCallback(lambda _: self.write(data))
         self._written += len(data)

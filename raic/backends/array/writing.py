@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Protocol, TypeVar
 
+from attrs import frozen
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
@@ -13,6 +15,26 @@ from raic.backends.array.unwritten import translated
 from raic.backends.array.upload import ArrayUpload
 from raic.errors import ProviderError
 from raic.values import Stored
+
+T = TypeVar("T")
+
+
+class Write(Protocol):
+    """A write that is under way.
+
+    :ivar key: the object's.
+    """
+
+    @property
+    def key(self) -> str:
+        """See above."""
+
+
+@frozen(eq=False)
+class Put:
+    """One that is no upload."""
+
+    key: str
 
 
 class ArrayWriter:
@@ -24,6 +46,7 @@ class ArrayWriter:
     def __init__(self, tools: WriteTools) -> None:
         self._tools = tools
         self._uploads: set[ArrayUpload] = set()
+        self._puts: set[Put] = set()
 
     def open_upload(self, key: str, size: int) -> ArrayUpload:
         """Begin an object of exactly ``size`` bytes."""
@@ -40,6 +63,8 @@ class ArrayWriter:
         encoder = plan.encoder()
         cut = encoder.add(data)
         waiting = plan.acknowledgement(lambda: None, plan.late)
+        put = Put(key)
+        self._puts.add(put)
         for number, home in plan.homes.items():
             refusal = plan.refusal(number, "put_object")
             if refusal is not None:
@@ -51,15 +76,20 @@ class ArrayWriter:
                 lambda _, number=number: waiting.succeed(number),
                 partial(_failed, plan, waiting, number),
             )
-        return waiting.wait().addCallback(_outcome, plan, waiting)
+        waited: Deferred[bool] = waiting.wait().addBoth(self._put_ended, put)
+        return waited.addCallback(_outcome, plan, waiting)
 
-    def under_way(self) -> frozenset[object]:
-        """The uploads that have not ended."""
-        return frozenset(self._uploads)
+    def under_way(self) -> frozenset[Write]:
+        """The writes that have not ended."""
+        return frozenset({*self._uploads, *self._puts})
 
     def stop(self) -> list[Deferred[None]]:
         """Abort what is under way; each Deferred fires when one upload is aborted."""
         return [upload.abort() for upload in list(self._uploads)]
+
+    def _put_ended(self, result: T, put: Put) -> T:
+        self._puts.discard(put)
+        return result
 
 
 def _failed(plan: WritePlan, waiting: Acknowledgement, number: int, failure: Failure) -> None:

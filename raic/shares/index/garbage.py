@@ -14,6 +14,7 @@ from raic.values import Garbage
 _INTEND = "INSERT INTO intents VALUES (?) ON CONFLICT DO NOTHING"
 _END_INTENT = "DELETE FROM intents WHERE key = ?"
 _IS_INTENDED = "SELECT 1 FROM intents WHERE key = ?"
+_INTENDED = "SELECT key FROM intents"
 _IS_GARBAGE = "SELECT 1 FROM garbage WHERE key = ?"
 _DISCARD = """INSERT INTO garbage VALUES (?1, ?2, ?3, ?4, ?5, key_bytes(?1), key_number(?1))
     ON CONFLICT DO UPDATE SET
@@ -32,6 +33,11 @@ def reserve(execute: Execute, keys: Collection[str]) -> None:
     """Note intents."""
     for key in keys:
         execute(_INTEND, (key,))
+
+
+def intended(execute: Execute) -> tuple[str, ...]:
+    """What is intended."""
+    return tuple(key for (key,) in execute(_INTENDED).fetchall())
 
 
 def end_intents(execute: Execute, keys: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from raic.fragmentkeys import FIRST_ATTEMPT
+from raic.fragmentkeys import FIRST_ATTEMPT, parse_fragment_key
 from raic.ledger import IFragmentLedger
 from raic.shares.index import arrays, fragments, objects, verified
 from raic.shares.index import garbage as due
@@ -105,6 +105,15 @@ class SqliteLedger:
     def release(self, garbage: Collection[Garbage]) -> Deferred[None]:
         """See :class:`raic.interfaces.IFragmentLedger`."""
         return self._intents.release(garbage)
+
+    def get_intended(self) -> Deferred[frozenset[str]]:
+        """See :class:`raic.interfaces.IFragmentLedger`."""
+
+        def objects_of(on_disk: Collection[str]) -> frozenset[str]:
+            keys = self._intents.kept.union(on_disk)
+            return frozenset(key for key in keys if parse_fragment_key(key) is None)
+
+        return self._database.scan(due.intended).addCallback(objects_of)
 
     # Placement
 

@@ -16,6 +16,7 @@ from raic.backends.array.upkeep.handling import Handler
 from raic.backends.array.upkeep.pacing import Backoff, sleep
 from raic.backends.array.upkeep.repairing import Repairer
 from raic.backends.array.upkeep.scrubbing import Discard, Scrub, Scrubbed, Unknown
+from raic.backends.array.writing import Write
 from raic.errors import ConfigurationError, ProviderError
 from raic.fragmentkeys import MAX_NUMBER
 
@@ -179,7 +180,7 @@ class Mover:
                 placement.marked(placement.filling, placement.leaving | numbers)
             )
             if not resumed:
-                await self._uploads_ended()
+                await self._writes_ended(self._array.writes(), name)
             await self._make_whole()
             highest = str(max(placement.numbers()) + 1)
             noted = (await self._ledger.get_notes()).get(NUMBER_NOTE, "0")
@@ -233,9 +234,9 @@ class Mover:
             for number in numbers
         ]
         if wait:
-            began = self._array.uploads()
+            began = self._array.writes()
             await self._passes(fillings)
-            await self._uploads_ended(began)
+            await self._writes_ended(began, None if source is None else source.name)
         self._lost = await self._passes(fillings)
 
     async def _passes(self, fillings: list[Filling]) -> int:
@@ -281,14 +282,24 @@ class Mover:
     def _scrubbed(self, found: Scrubbed) -> None:
         self._count(found.fragments)
 
-    async def _uploads_ended(self, began: frozenset[object] | None = None) -> None:
-        """Wait until what was written to the old places is committed, or never will be."""
-        before = self._array.uploads() if began is None else began
+    async def _writes_ended(self, began: frozenset[Write], source: str | None) -> None:
+        """Wait until what was written to the old places is there and committed, or never will be.
+
+        :param began: the writes that had begun when the places changed.
+        :param source: the member that gets none of what began later.
+        """
+        clock, settings = self._handler.clock, self._array.settings
         self._say("waiting for writes under way")
-        while before & self._array.uploads():
-            await sleep(self._handler.clock, _POLL_SECONDS)
-        settings = self._array.settings
-        await sleep(self._handler.clock, settings.write_seconds + settings.settle_seconds)
+        while began & self._array.writes():
+            await sleep(clock, _POLL_SECONDS)
+        latest = clock.seconds() + settings.write_seconds + settings.settle_seconds
+        # Some of these began later: whether an object that has been written was, nobody knows.
+        waiting = await self._ledger.get_intended() - {each.key for each in self._array.writes()}
+        while clock.seconds() < latest:
+            waiting &= await self._ledger.get_intended()
+            if not waiting and (source is None or not self._array.is_awaited(source)):
+                return
+            await sleep(clock, _POLL_SECONDS)
 
     async def _pause(self, text: str) -> None:
         self._say(text)

@@ -276,6 +276,29 @@ class AddingTests(MovingCase):
         self.assertEqual(self.rig.array.placement().partial, frozenset())
         self.assertEqual(self.rig.ledger.notes["number"], "5")
 
+    def test_it_takes_no_longer_than_what_is_under_way(self) -> None:
+        self.write(*"abc")
+        adding = self.maintenance.add("new", ignore)
+        self.rig.pump(1.0, 5)
+        self.successResultOf(adding)
+        self.assert_all_whole()
+
+    def test_what_began_before_and_is_committed_late_gets_its_fragment_too(self) -> None:
+        self.write(*"abc")
+        self.rig.plans["aws"].hang("put_object")
+        self.rig.ledger.reserve(["shares/aa/early"])
+        putting = self.rig.array.put_object("shares/aa/early", DATA)
+        adding = self.maintenance.add("new", ignore)
+        self.rig.pump(1.0, 10)
+        stored = self.successResultOf(putting)
+        self.rig.pump(1.0, 50)
+        self.assertNoResult(adding)
+        self.rig.ledger.commit(["shares/aa/early"], stored.missing)
+        self.rig.data["shares/aa/early"] = DATA
+        self.finish(adding)
+        self.rig.pump(1.0, 100)
+        self.assert_all_whole()
+
     def test_reading_meanwhile_notes_no_repairs(self) -> None:
         self.write(*"abc")
         adding = self.maintenance.add("new", ignore)
@@ -301,6 +324,19 @@ class DrainingTests(MovingCase):
         self.assertEqual(self.rig.fragments("ovh"), {})
         self.assert_all_whole()
         self.write("late")
+        self.assert_all_whole()
+
+    def test_what_is_still_on_its_way_there_is_waited_for(self) -> None:
+        gate = self.rig.plans["ovh"].hang("put_object")
+        writing = self.rig.write("shares/aa/a", DATA)
+        self.rig.pump(0.1, 60)
+        self.successResultOf(writing)
+        draining = self.maintenance.drain("ovh", ignore)
+        self.rig.pump(1.0, 30)
+        self.assertNoResult(draining)
+        gate.release()
+        self.finish(draining)
+        self.assertEqual(self.rig.fragments("ovh"), {})
         self.assert_all_whole()
 
     def test_nothing_is_deleted_before_all_others_are_whole(self) -> None:
