@@ -22,10 +22,11 @@ from raic.errors import IndexFailure, ProviderError
 from raic.interfaces import ILocalListing
 from raic.shares.checkpoints import fetch_checkpoint, list_checkpoints
 from raic.shares.checkpoints.sealed import CheckpointDamaged
+from raic.shares.findings import RebuildReport
 from raic.shares.index import create_index, open_index, replace_index
 from raic.shares.index.copies import discard_copy, forget_set_aside
 from raic.shares.orphans import Unclear, find_orphans_after
-from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
+from raic.shares.rebuild import highest_epoch, rebuild
 from raic.shares.sealing import Sealer
 from raic.values import LEASE_SECONDS
 from raic.workers import ThreadWorkers

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 
 from raic.deferreds import async_to_deferred
@@ -13,6 +12,7 @@ from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.ages import UNKNOWN_SECONDS
 from raic.shares.comparing import Compared, compare, is_whole
 from raic.shares.expunging import FoundExpunged, find_expunged
+from raic.shares.findings import Findings, RebuildReport
 from raic.shares.keys import (
     CHUNKS,
     CLAIMS,
@@ -28,46 +28,7 @@ from raic.shares.listing import in_parallel, pages
 from raic.shares.orphans import Unclear
 from raic.shares.recovery import FoundShare, FoundSlot, Recovery, Unusable
 from raic.shares.sealing import Sealer
-from raic.values import UNRESOLVED, Garbage, Lease, ListedObject, SlotVersion
-
-SHOWN_PROBLEMS = 1000
-"""How many problems a report spells out."""
-
-
-@frozen
-class RebuildReport:
-    """What a rebuild has found so far.
-
-    :ivar shares: immutable shares that the index now has, and :ivar share_bytes: their length.
-    :ivar slots: slots that the index now has, and :ivar slot_bytes: the length of their versions'
-        objects and chunks.
-    :ivar deleted_slots: slots that stay gone, because their newest version is a tombstone.
-    :ivar left_over: objects that nothing needs: older versions, tombstones, second copies, what
-        was expunged, and what broken-off writes left.
-    :ivar known: of the shares and slots, how many the index had before, and the provider has still.
-    :ivar gone: how many shares and slots the index had of which the provider has nothing any more.
-    :ivar leases: how many leases the index has, when it is done.
-    :ivar problem_count: how many objects could not be used; all objects of their storage indexes
-        are set aside.
-    :ivar problems: which, and why; the first thousand.
-    :ivar unresolved_count: how many objects could not be read because a provider was away, but can
-        perhaps when it is back; their storage indexes are set aside.
-    :ivar unresolved: which, and why; the first thousand.
-    """
-
-    shares: int = 0
-    share_bytes: int = 0
-    slots: int = 0
-    slot_bytes: int = 0
-    deleted_slots: int = 0
-    left_over: int = 0
-    known: int = 0
-    gone: int = 0
-    leases: int = 0
-    problem_count: int = 0
-    problems: tuple[str, ...] = ()
-    unresolved_count: int = 0
-    unresolved: tuple[str, ...] = ()
+from raic.values import Garbage, Lease, ListedObject, SlotVersion
 
 
 @async_to_deferred
@@ -152,33 +113,25 @@ class _Rebuilding:
         self._unclear = unclear
         self._expunged: frozenset[str] = frozenset()
         self._lacking: set[bytes] = set()  # storage indexes some of whose known chunks are gone
-        self.report = RebuildReport()
+        self._findings = Findings()
 
     async def leave_out(self, found: FoundExpunged, now: int) -> None:
         """Have what was expunged stay so; what says so goes when its objects have gone."""
         self._expunged = found.objects
         for problem in found.problems:
-            self._note_problem(problem)
+            self._findings.note_problem(problem)
         until = now + 2 * UNKNOWN_SECONDS
         await self._index.release([Garbage(key, until) for key in found.tombstones])
 
     def note_foreign(self, key: str) -> None:
         """An object whose key is not one of a node."""
-        self._note_problem(f"{key}: not the name of a share or a slot version")
+        self._findings.note_problem(f"{key}: not the name of a share or a slot version")
 
     async def end(self) -> RebuildReport:
         """The report, with the totals of all that the index has."""
-        totals = await self._index.get_totals()
-        self.report = evolve(
-            self.report,
-            shares=totals.shares,
-            share_bytes=totals.share_bytes,
-            slots=totals.slots,
-            slot_bytes=totals.slot_bytes,
-            leases=totals.leases,
-        )
-        self._progress(self.report)
-        return self.report
+        self._findings.finish(await self._index.get_totals())
+        self._progress(self._findings.report)
+        return self._findings.report
 
     # Chunks
 
@@ -198,7 +151,7 @@ class _Rebuilding:
         aside: dict[bytes, str] = {}
         for one in some:
             if one.is_same and not self._is_expunged(one):
-                self._count(shares=len(one.known), known=len(one.known))
+                self._findings.count(shares=len(one.known), known=len(one.known))
                 continue
             self._unclear.add(one.listed)
             there = self._whole(one.listed)
@@ -206,18 +159,20 @@ class _Rebuilding:
             lost = [key for key in one.known if key not in kept]
             gone += lost
             self._note_lost(lost, one, aside)
-            self._count(shares=len(kept), known=len(kept), gone=len(lost))
+            self._findings.count(shares=len(kept), known=len(kept), gone=len(lost))
             taken = {_shnum(key) for key in kept}
             fresh = [there[key] for key in there.keys() - kept if _shnum(key) not in taken]
-            self._count(left_over=len(there) - len(kept) - len(fresh))
+            self._findings.count(left_over=len(there) - len(kept) - len(fresh))
             new += sorted(fresh, key=lambda listed: listed.key)
         await self._index.forget(gone)
         found = await self._read_shares(new, aside)
         await self._index.set_aside(aside)
         chosen = self._first_of_each(found)
         await self._index.load([(one.share, one.leases) for one in chosen], [])
-        self._count(shares=len(chosen), share_bytes=sum(one.share.length for one in chosen))
-        self._progress(self.report)
+        self._findings.count(
+            shares=len(chosen), share_bytes=sum(one.share.length for one in chosen)
+        )
+        self._progress(self._findings.report)
 
     async def _read_shares(
         self, new: Sequence[ListedObject], aside: dict[bytes, str]
@@ -233,7 +188,7 @@ class _Rebuilding:
             if isinstance(result, FoundShare):
                 found.append(result)
             else:
-                aside[key.storage_index] = self._note(str(key), result)
+                aside[key.storage_index] = self._findings.note(str(key), result)
         return found
 
     async def _share(self, named: tuple[ShareKey, int]) -> FoundShare | Unusable | ProviderError:
@@ -249,7 +204,7 @@ class _Rebuilding:
         chosen: dict[tuple[bytes, int], FoundShare] = {}
         for one in sorted(found, key=lambda one: (*one.place, one.created)):
             chosen.setdefault(one.place, one)
-        self._count(left_over=len(found) - len(chosen))
+        self._findings.count(left_over=len(found) - len(chosen))
         return list(chosen.values())
 
     # Slots
@@ -264,18 +219,18 @@ class _Rebuilding:
             if not one.is_same:
                 self._unclear.add(one.listed)
             if self._is_current(one, versions):
-                self._count(slots=1, known=1, left_over=len(versions) - 1)
+                self._findings.count(slots=1, known=1, left_over=len(versions) - 1)
                 continue
             candidates = _not_older(versions, one)
-            self._count(left_over=len(versions) - len(candidates))
+            self._findings.count(left_over=len(versions) - len(candidates))
             if candidates:
                 unclear.append((one, candidates))
                 continue
             gone += one.known
             if one.known and self._is_partly_there(one, versions):
                 text = f"{one.known[0]}: it is not there, older versions or parts of it are"
-                aside[_storage_index(one)] = self._note_unresolved(text)
-        self._count(gone=len(gone))
+                aside[_storage_index(one)] = self._findings.note_unresolved(text)
+        self._findings.count(gone=len(gone))
         loaded: list[tuple[SlotVersion, Sequence[Lease]]] = []
         results = await in_parallel(self._slot, [versions for _, versions in unclear])
         for (one, _), result in zip(unclear, results, strict=True):
@@ -287,7 +242,7 @@ class _Rebuilding:
         await self._index.forget(gone)
         await self._index.set_aside(aside)
         await self._index.load([], loaded)
-        self._progress(self.report)
+        self._progress(self._findings.report)
 
     def _is_current(self, one: Compared, versions: Sequence[tuple[VersionKey, int]]) -> bool:
         """Whether what the index knows is the newest version, and all of it is there."""
@@ -320,10 +275,10 @@ class _Rebuilding:
         """What becomes of a slot; None for none that can be read."""
         index = _storage_index(one)
         if isinstance(result, ProviderError):
-            aside[index] = self._note(one.listed[-1].key, result)
+            aside[index] = self._findings.note(one.listed[-1].key, result)
             return None
         for problem in result.problems:
-            self._note_problem(problem)
+            self._findings.note_problem(problem)
             aside.setdefault(index, problem)
         if result.version is None:
             return None
@@ -333,11 +288,11 @@ class _Rebuilding:
     def _count_slot(self, version: SlotVersion, result: FoundSlot) -> None:
         left_over = result.left_over
         if version.shares:
-            self._count(slots=1)
+            self._findings.count(slots=1)
         else:
-            self._count(deleted_slots=1)
+            self._findings.count(deleted_slots=1)
             left_over += 1
-        self._count(left_over=left_over)
+        self._findings.count(left_over=left_over)
 
     # What all have in common
 
@@ -348,7 +303,7 @@ class _Rebuilding:
         there = {
             one.key: one for one in listed if not one.partial and one.key not in self._expunged
         }
-        self._count(left_over=len(listed) - len(there))
+        self._findings.count(left_over=len(listed) - len(there))
         return there
 
     def _is_expunged(self, one: Compared) -> bool:
@@ -359,34 +314,7 @@ class _Rebuilding:
         partial = {listed.key for listed in one.listed if listed.partial}
         for key in partial.intersection(lost) - self._expunged:
             text = f"{key}: too little of it is there"
-            aside[_storage_index(one)] = self._note_unresolved(text)
-
-    def _note(self, key: str, problem: Unusable | ProviderError) -> str:
-        """Put a problem into the report; the reason for which the storage index is set aside."""
-        if isinstance(problem, ProviderError):
-            return self._note_unresolved(f"{key}: {problem.detail}")
-        self._note_problem(str(problem))
-        return str(problem)
-
-    def _note_unresolved(self, text: str) -> str:
-        report = self.report
-        shown = report.unresolved
-        if len(shown) < SHOWN_PROBLEMS:
-            shown += (text,)
-        self.report = evolve(report, unresolved_count=report.unresolved_count + 1, unresolved=shown)
-        return UNRESOLVED + text
-
-    def _note_problem(self, text: str) -> None:
-        report = self.report
-        problems = report.problems
-        if len(problems) < SHOWN_PROBLEMS:
-            problems += (text,)
-        self.report = evolve(report, problem_count=report.problem_count + 1, problems=problems)
-
-    def _count(self, **more: int) -> None:
-        report = self.report
-        sums: Mapping[str, int] = {name: getattr(report, name) + n for name, n in more.items()}
-        self.report = evolve(report, **sums)  # type: ignore[arg-type]  # all are counts
+            aside[_storage_index(one)] = self._findings.note_unresolved(text)
 
 
 def _storage_index(one: Compared) -> bytes:

@@ -21,11 +21,12 @@ from raic.backends.filesystem import FilesystemProvider
 from raic.deferreds import async_to_deferred
 from raic.errors import ObjectNotFound
 from raic.shares.checkpoints import Checkpointer, CheckpointSettings, fetch_checkpoint
+from raic.shares.findings import RebuildReport
 from raic.shares.index import SQLiteIndex, create_index, open_index
 from raic.shares.keys import CHECKPOINTS, SHARES, ShareKey, encode_index, parse_key
 from raic.shares.layout import share_header
 from raic.shares.orphans import Unclear, find_orphans_after
-from raic.shares.rebuild import RebuildReport, rebuild
+from raic.shares.rebuild import rebuild
 from raic.shares.sealing import Sealer
 from raic.values import LEASE_SECONDS, Lease, ListedObject, ObjectPage
 from raic.workers import ThreadWorkers

@@ -11,11 +11,12 @@ from raic.shares.checkpoints import (
     fetch_checkpoint,
     list_checkpoints,
 )
+from raic.shares.findings import RebuildReport
 from raic.shares.index import SQLiteIndex, open_index
 from raic.shares.index.copies import RevivedIndex
 from raic.shares.keys import CheckpointKey
 from raic.shares.orphans import Unclear
-from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
+from raic.shares.rebuild import highest_epoch, rebuild
 from raic.values import LEASE_SECONDS
 from raic.workers import InlineWorkers
 from tests.shares.rebuild_world import RebuildTestCase

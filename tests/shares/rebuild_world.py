@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
+from raic.shares.findings import RebuildReport
+from raic.shares.rebuild import highest_epoch, rebuild
 from raic.values import (
     Lease,
     StoredShare,

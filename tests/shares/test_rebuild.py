@@ -6,10 +6,11 @@ from attrs import evolve
 
 from raic.errors import BadWriteEnabler, IndexFull
 from raic.shares.ages import UNKNOWN_SECONDS
+from raic.shares.findings import RebuildReport
 from raic.shares.keys import SLOTS, ChunkKey, ClaimKey, VersionKey
 from raic.shares.layout import share_header
 from raic.shares.orphans import find_orphans
-from raic.shares.rebuild import RebuildReport, highest_epoch, rebuild
+from raic.shares.rebuild import highest_epoch, rebuild
 from raic.shares.recovery import FIRST_BYTES, NOBODY
 from raic.shares.secrets import new_lease
 from raic.values import (

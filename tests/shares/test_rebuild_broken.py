@@ -9,10 +9,11 @@ from twisted.internet.defer import Deferred, fail
 
 from raic.errors import ObjectCorrupt, ObjectNotFound
 from raic.shares.ages import UNKNOWN_SECONDS
+from raic.shares.findings import SHOWN_PROBLEMS, RebuildReport
 from raic.shares.keys import CHUNKS, SHARES, SLOTS, VersionKey, parse_key
 from raic.shares.layout import share_header, slot_header
 from raic.shares.orphans import find_orphans
-from raic.shares.rebuild import SHOWN_PROBLEMS, RebuildReport, rebuild
+from raic.shares.rebuild import rebuild
 from raic.shares.sealing import Sealer
 from raic.shares.secrets import new_lease
 from raic.values import Chunk, Inline, SlotShare, Version

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from raic.backends.certify import FOLDER
 from raic.shares.claims import Claimant, newest_claim
+from raic.shares.findings import RebuildReport
 from raic.shares.orphans import OrphanReport, find_orphans
-from raic.shares.rebuild import RebuildReport, highest_epoch
+from raic.shares.rebuild import highest_epoch
 from raic.shares.sealing import Sealer
 from tests.shares.rebuild_world import RebuildTestCase
 from tests.shares.stores import INDEX_A
