@@ -159,7 +159,9 @@ class _Work:
         if dry_run:
             self._show_plan()
             return
-        if ask and not self._is_under_way():
+        if self._is_under_way():
+            click.echo("going on with what was begun before", err=True)
+        elif ask:
             self._ask()
         outcome = follow(
             self._directory,
