@@ -95,7 +95,7 @@ class Attachment:
                 return
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         if self._told is not None:
-            self._log.info("{name} answers now; reads are served", name=self._provider.name)
+            self._log.debug("{name} answers now; reads are served", name=self._provider.name)
         started = self._on_started()
         claimed = await self._succeeds(self._ownership.claim)
         if not self._stopped:

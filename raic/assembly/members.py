@@ -125,12 +125,21 @@ def make_member(
         leaf = make_leaf(settings.cloud, identity, secrets, reactor)
         chosen = settings.cloud.layers if cached else _in_array(settings.cloud.layers)
         layers = wrap_in_layers(leaf, chosen, reactor, random, protect=guard, length_of=length_of)
-        return MemberStack(settings, layers, below[0], leaf, *quotas)
+        # Who reads the claims need not say what keeps him from it.
+        untold = chosen.untold
+        untagged = ObservationLayer(below[0], reactor, troubles=layers.troubles, untold=untold)
+        return MemberStack(settings, layers, untagged, leaf, *quotas)
     known = restoring or (is_member and config.index_path.exists())
     leaf = make_folder(config, settings, workers, reactor, used=known)
     if protect is not None:
         observed = ObservationLayer(guard(leaf), reactor, LOG_SECONDS)
-        return MemberStack(settings, Layers(observed, observation=observed), leaf, leaf, *quotas)
+        return MemberStack(
+            settings,
+            Layers(observed, observation=observed, troubles=observed.troubles),
+            leaf,
+            leaf,
+            *quotas,
+        )
     layers = wrap_in_layers(leaf, FOLDER_IN_ARRAY, reactor, random, protect=bounded)
     return MemberStack(settings, layers, layers.provider, leaf, *quotas)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from raic.deferreds import async_to_deferred
+from raic.errors import ProviderError
 from raic.interfaces import IStorageProvider
 from raic.values import Space
 
@@ -101,7 +102,10 @@ class SpaceGauge:
             self._measured = None
             if not self._failing:
                 self._failing = True
-                self._log.warn(
+                # Of its troubles a provider tells itself.
+                told = isinstance(failure.value, ProviderError)
+                self._log.emit(
+                    LogLevel.debug if told else LogLevel.warn,
                     "the node takes no new shares: {error}; {remedy}",
                     error=failure.getErrorMessage(),
                     remedy=getattr(failure.value, "remedy", ""),

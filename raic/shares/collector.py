@@ -7,10 +7,10 @@ from collections.abc import Collection
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from raic.deferreds import async_to_deferred
-from raic.errors import IndexStopped, RaicError
+from raic.errors import IndexStopped, ProviderError, RaicError
 from raic.interfaces import IIndex, IStorageProvider
 from raic.shares.ages import REQUEST_SECONDS
 from raic.shares.pins import Pins
@@ -141,7 +141,10 @@ class Collector:
         self._interval = min(max(self._interval, INTERVAL_SECONDS) * 2, LONGEST_INTERVAL_SECONDS)
         if type(error) not in self._logged:
             self._logged.add(type(error))
-            self._log.warn(
+            # Of its troubles a provider tells itself.
+            told = isinstance(error, ProviderError)
+            self._log.emit(
+                LogLevel.debug if told else LogLevel.warn,
                 "garbage was not collected: {what}; {remedy}",
                 error=error,
                 what=error if isinstance(error, RaicError) else repr(error),

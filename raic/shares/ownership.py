@@ -14,7 +14,7 @@ from contextlib import suppress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from raic.deferreds import async_to_deferred
 from raic.errors import IndexFailure, OwnershipUnknown, PrefixOwned, ProviderError
@@ -99,6 +99,7 @@ class Ownership:
         self._error: Exception | None = None
         self._told = OwnershipUnknown.__name__
         self._told_at = clock.seconds()
+        self._said = True  # whether somebody waits to be told that it is over
         self._round: Deferred[None] | None = None
         self._next: IDelayedCall | None = None
 
@@ -367,11 +368,18 @@ class Ownership:
     def _tell(self, kind: str, problem: ProviderError | None) -> None:
         self._told, self._told_at = kind, self._clock.seconds()
         if problem is None:
-            self._log.info(
+            self._log.emit(
+                LogLevel.info if self._said else LogLevel.debug,
                 "{provider}: the prefix is this node's; writes are served",
                 provider=self._provider.name,
             )
-        else:
-            self._log.error(
-                "{problem}; nothing is written any more; {problem.remedy}", problem=problem
-            )
+            self._said = False
+            return
+        # Of its troubles a provider tells itself.
+        is_told = self._error is None or isinstance(self._error, ProviderError)
+        self._said = not (is_told and isinstance(problem, OwnershipUnknown))
+        self._log.emit(
+            LogLevel.error if self._said else LogLevel.debug,
+            "{problem}; nothing is written any more; {problem.remedy}",
+            problem=problem,
+        )

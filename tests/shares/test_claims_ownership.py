@@ -285,8 +285,7 @@ class WatchTests(OwnershipTestCase):
             self.clock.pump([15] * 10)
         self.assertIn("could not be read for 120 s: cloud: list_objects", str(error))
         self.assertEqual(error.remedy, ProviderUnreachable.remedy)
-        (text,) = errors_in(events)
-        self.assertIn("nothing is written any more; check the network", text)
+        self.assertEqual(errors_in(events), [])  # of its troubles the provider tells itself
         self.assertIsInstance(server.changes[-1], OwnershipUnknown)
 
     def test_it_goes_on_by_itself_when_they_can_be_read_again(self) -> None:

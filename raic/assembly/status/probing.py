@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
 from raic.assembly.members import MemberStack
 from raic.backends.layers.circuit import CircuitState
+from raic.backends.layers.troubles import Troubles
 from raic.deferreds import async_to_deferred
 from raic.errors import ObjectNotFound, ProviderError, ProviderTimedOut
 from raic.values import Space
@@ -62,11 +62,10 @@ class Probe:
     :ivar space: what a folder told last.
     """
 
-    _log = Logger()
-
     def __init__(self, member: MemberStack, clock: IReactorTime, away: Callable[[], bool]) -> None:
         self.name = member.settings.name
         self._member = member
+        self._troubles = member.layers.troubles or Troubles(self.name, clock)
         self._away = away
         self._clock = clock
         self._running = False
@@ -220,7 +219,7 @@ class Probe:
         self._tell(True)
         if self.problem is not None:
             self.problem = None
-            self._log.info("{provider} gives signs of life again", provider=self.name)
+        self._troubles.succeeded("probe")
 
     def _did_not(self, error: ProviderError) -> float:
         now = self._clock.seconds()
@@ -228,14 +227,7 @@ class Probe:
         if self.problem is None and (not self._suspect or owing < AGAIN_SECONDS):
             self._suspect = True
             return WAITED_SECONDS if self._waiting else AGAIN_SECONDS
-        if self.problem is None:
-            self._log.warn(
-                "{provider} gives no sign of life: {error}; {remedy}",
-                provider=self.name,
-                operation="probe",
-                error=error,
-                remedy=error.remedy,
-            )
+        self._troubles.failed("probe", error)
         self.problem = error
         if self._waiting:
             return WAITED_SECONDS

@@ -13,26 +13,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from raic.backends.layers.forwarding import CallLayer, has_succeeded
-from raic.errors import (
-    CircuitOpen,
-    OutcomeUnknown,
-    ProviderBusy,
-    ProviderError,
-    ProviderTimedOut,
-    ProviderUnreachable,
-    QueueTooLong,
-)
+from raic.backends.layers.troubles import AWAY, Troubles
+from raic.errors import CircuitOpen, ProviderError, QueueTooLong
 from raic.interfaces import IStorageProvider
 
 T = TypeVar("T")
-
-TROUBLE = (ProviderUnreachable, ProviderTimedOut, ProviderBusy, OutcomeUnknown)
-"""What a provider that is down or overloaded fails with.
-
-Every other ``ProviderError`` is an answer: there is no such object, the key is taken, there is no
-space, the bytes are corrupt.  So are ``AccessDenied`` and ``StorageUnusable``: they come quickly,
-for every call, with an exact remedy, which an open circuit would hide behind "unreachable".
-"""
 
 NOT_ASKED = (CircuitOpen, QueueTooLong)
 """What says nothing about the provider, because it was not asked."""
@@ -89,6 +74,7 @@ class CircuitBreaker(CallLayer):
 
     :param silent: operations whose success says nothing of the provider, because it need not be
         asked for them.
+    :param troubles: is told of an opening.
     :ivar state: whether calls are let through.
     :ivar last_error: the trouble that the provider was in last; None if it never was.
     """
@@ -101,8 +87,10 @@ class CircuitBreaker(CallLayer):
         clock: IReactorTime,
         settings: CircuitSettings = _DEFAULT,
         silent: frozenset[str] = frozenset(),
+        troubles: Troubles | None = None,
     ) -> None:
         super().__init__(inner)
+        self._troubles = troubles or Troubles(self.name, clock)
         self._silent = silent
         self._clock = clock
         self._settings = settings
@@ -150,7 +138,7 @@ class CircuitBreaker(CallLayer):
         error = failure.value
         if isinstance(error, NOT_ASKED) or not isinstance(error, ProviderError):
             self._next_probe = 0.0  # this one found out nothing
-        elif isinstance(error, TROUBLE):
+        elif isinstance(error, AWAY):
             self._answered(error, period)
         else:
             self._answered(None, period)
@@ -222,15 +210,14 @@ class CircuitBreaker(CallLayer):
             observer(state, self.last_error)
 
     def _tell(self) -> None:
-        if self.state is CircuitState.OPEN:
-            self._log.warn(
-                "{provider} is left alone for {seconds:g} seconds, because {error}; {error.remedy}",
+        error = self.last_error
+        if self.state is CircuitState.OPEN and error is not None:
+            self._troubles.failed(error.operation, error)
+            self._log.debug(
+                "{provider} is left alone for {seconds:g} seconds",
                 provider=self.name,
                 seconds=self._pause,
-                error=self.last_error,
             )
-        elif self.state is CircuitState.CLOSED:
-            self._log.info("{provider} answers again", provider=self.name)
 
     def _refusal(self, operation: str) -> CircuitOpen:
         error = self.last_error

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from raic.backends.layers.figures import ProviderFigures, Tally
 from raic.backends.layers.forwarding import CallLayer, has_succeeded
 from raic.backends.layers.relay import PassingRelay
+from raic.backends.layers.troubles import Troubles
 from raic.errors import ProviderError
 from raic.interfaces import IStorageProvider
 
@@ -23,28 +22,14 @@ T = TypeVar("T")
 _UPWARDS = frozenset({"put_object", "write"})
 
 
-@define
-class _Silence:
-    """A kind of failure that was logged a moment ago.
-
-    :ivar unsaid: how many more there were since.
-    """
-
-    until: float
-    unsaid: int = 0
-
-
 class ObservationLayer(CallLayer):
-    """Counts the calls, and logs their failures: one event for each kind and interval.
+    """Counts the calls, and tells how they end to whoever tells of troubles.
 
-    :param interval: for so many seconds after a failure was logged no other one of its kind and
-        operation is; the next one that is says how many there were.
+    :param interval: see :class:`~raic.backends.layers.troubles.Troubles`.
     :param requests: asks how many requests the leaf sent so far for each operation, where it
         counts them: all that the layers between made of calls, such as repeated ones, included.
     :param untold: failures that are counted, but not logged: somebody else says what they mean.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -52,15 +37,15 @@ class ObservationLayer(CallLayer):
         clock: IReactorTime,
         interval: float = 60.0,
         requests: Callable[[], Mapping[str, int]] | None = None,
+        troubles: Troubles | None = None,
         untold: tuple[type[ProviderError], ...] = (),
     ) -> None:
         super().__init__(inner)
         self._clock = clock
-        self._interval = interval
         self._requests = requests
         self._untold = untold
         self._tallies: dict[str, Tally] = {}
-        self._silences: dict[tuple[str, type[BaseException]], _Silence] = {}
+        self.troubles = troubles or Troubles(self.name, clock, interval)
 
     def snapshot(self) -> ProviderFigures:
         """The figures so far."""
@@ -71,7 +56,7 @@ class ObservationLayer(CallLayer):
         )
 
     def start(self) -> Deferred[None]:
-        """See :class:`raic.interfaces.IStorageProvider`."""
+        """See :class:`raic.interfaces.IStorageProvider`.  Who starts it says if it fails."""
         return self.call("start", 0, self._inner.start)
 
     def call(
@@ -84,12 +69,12 @@ class ObservationLayer(CallLayer):
         tally.begun += 1
         up = size if operation in _UPWARDS else 0
         if has_succeeded(made):
-            self._succeeded(made.result, tally, began, up)
+            self._succeeded(made.result, operation, tally, began, up)
             return made
         return made.addCallbacks(
             self._succeeded,
             self._failed,
-            (tally, began, up),
+            (operation, tally, began, up),
             errbackArgs=(operation, tally, began),
         )
 
@@ -109,7 +94,8 @@ class ObservationLayer(CallLayer):
             tally = self._tallies[operation] = Tally()
         return tally
 
-    def _succeeded(self, result: T, tally: Tally, began: float, up: int) -> T:
+    def _succeeded(self, result: T, operation: str, tally: Tally, began: float, up: int) -> T:
+        self.troubles.succeeded(operation)
         tally.took(self._clock.seconds() - began)
         tally.bytes_up += up
         if isinstance(result, bytes):
@@ -130,29 +116,15 @@ class ObservationLayer(CallLayer):
         if isinstance(result, Failure):
             tally.errors[result.value.__class__.__name__] += 1
             self._report("stream_object", result.value)
+        elif result:
+            self.troubles.succeeded("stream_object")
         return result
 
     def _report(self, operation: str, error: BaseException | None) -> None:
-        """Log a failure, unless one of its kind was logged a moment ago."""
         if not isinstance(error, ProviderError) or isinstance(error, self._untold):
             return
-        kind = (operation, type(error))
-        now = self._clock.seconds()
-        silence = self._silences.get(kind)
-        if silence is not None and now < silence.until:
-            silence.unsaid += 1
-            return
-        self._silences[kind] = _Silence(now + self._interval)
-        more = f" ({silence.unsaid} more like it before)" if silence and silence.unsaid else ""
-        self._log.warn(
-            "{kind}: {error}{more}; {remedy}",
-            kind=type(error).__name__,
-            provider=self.name,
-            operation=operation,
-            error=error,
-            more=more,
-            remedy=error.remedy or "nothing needs doing",
-        )
+        if operation != "start":
+            self.troubles.failed(operation, error)
 
 
 class ObservedStream(PassingRelay):

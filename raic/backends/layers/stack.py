@@ -16,8 +16,12 @@ from raic.backends.layers.readcache import CacheSettings, ReadCacheLayer
 from raic.backends.layers.retries import RetryPolicy
 from raic.backends.layers.retry import RetryLayer
 from raic.backends.layers.timeout import TimeoutLayer, Timeouts
+from raic.backends.layers.troubles import Troubles
 from raic.errors import CircuitOpen, ProviderError
 from raic.interfaces import ILocalListing, IRequestCounts, IStorageProvider
+
+SECONDS_OF_SILENCE = 60.0
+"""Between two log events of one kind, where nothing else is said."""
 
 Wrap = Callable[[IStorageProvider], IStorageProvider]
 
@@ -68,6 +72,7 @@ class Layers:
     """A leaf and the layers around it.
 
     :ivar provider: the outermost; what is stored and read goes through it.
+    :ivar troubles: tells of those of the provider, by whichever of them they are noticed.
     """
 
     provider: IStorageProvider
@@ -78,6 +83,7 @@ class Layers:
     rate: RateLayer | None = None
     concurrency: ConcurrencyLayer | None = None
     timeout: TimeoutLayer | None = None
+    troubles: Troubles | None = None
 
 
 def wrap_in_layers(
@@ -107,9 +113,10 @@ def wrap_in_layers(
     layers = _limited(leaf, settings, clock)
     provider = layers.provider
     circuit = retry = observation = cache = None
+    troubles = Troubles(leaf.name, clock, settings.log_interval or SECONDS_OF_SILENCE)
     if settings.circuit is not None:
         silent = frozenset() if ILocalListing.providedBy(leaf) else SILENT
-        provider = circuit = CircuitBreaker(provider, clock, settings.circuit, silent)
+        provider = circuit = CircuitBreaker(provider, clock, settings.circuit, silent, troubles)
     if settings.retry is not None:
         provider = retry = RetryLayer(provider, clock, random, settings.retry)
     if protect is not None:
@@ -117,7 +124,7 @@ def wrap_in_layers(
     if settings.log_interval is not None:
         requests = IRequestCounts(leaf).requests_made if IRequestCounts.providedBy(leaf) else None
         provider = observation = ObservationLayer(
-            provider, clock, settings.log_interval, requests, settings.untold
+            provider, clock, settings.log_interval, requests, troubles, settings.untold
         )
     if settings.cache is not None:
         provider = cache = ReadCacheLayer(provider, settings.cache, length_of)
@@ -128,6 +135,7 @@ def wrap_in_layers(
         observation=observation,
         retry=retry,
         circuit=circuit,
+        troubles=troubles,
     )
 
 

@@ -18,6 +18,7 @@ from raic.errors import (
     ConflictingWrite,
     MessageTooLarge,
     ProtocolRefusal,
+    ProviderError,
     RaicError,
     ServiceBusy,
     ServiceStopping,
@@ -66,7 +67,10 @@ def raise_for_client(failure: Failure) -> NoReturn:
         raise ConflictingWriteError(str(error))
     if isinstance(error, ProtocolRefusal | ServiceBusy | ServiceStopping):
         raise error
-    if isinstance(error, RaicError):
+    if isinstance(error, ProviderError):
+        # Of its troubles a provider tells itself.
+        _log.debug("a Foolscap request failed: {error}", error=error)
+    elif isinstance(error, RaicError):
         _log.error("a Foolscap request failed: {error}; {error.remedy}", error=error)
     else:
         _log.failure("a Foolscap request failed", failure)

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from raic.deferreds import apart, async_to_deferred
 from raic.errors import IndexStopped, ProviderError
@@ -194,7 +194,10 @@ class Checkpointer:
         except Exception as error:  # noqa: BLE001 (whatever it is, the next one may do better)
             self._tried_at = self._clock.seconds()
             if self._running:
-                self._log.warn(
+                # Of its troubles a provider tells itself.
+                told = isinstance(error, ProviderError)
+                self._log.emit(
+                    LogLevel.debug if told else LogLevel.warn,
                     "the index was not copied to {provider}: {error!r}; {remedy}",
                     provider=self._provider.name,
                     error=error,

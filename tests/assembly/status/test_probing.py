@@ -8,7 +8,7 @@ from random import Random
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
-from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs
+from twisted.logger import Logger, LogLevel, LogPublisher, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer_only
 
@@ -80,10 +80,13 @@ class Probing(SynchronousTestCase):
             with capturedLogs() as logs:
                 self.cloud.how = how
                 self.assertLess(self.after(lambda: self.probe.problem is not None), 24)
-            warned = [event for event in logs if event["log_level"] is LogLevel.warn]
-            self.assertIn("no sign of life", str(warned[0]["log_format"]))
-            self.cloud.how = ""
-            self.assertLess(self.after(lambda: self.probe.problem is None), 100)
+                self.cloud.how = ""
+                self.assertLess(self.after(lambda: self.probe.problem is None), 100)
+                self.clock.pump([1.0] * 30)
+            told = [formatEvent(event) for event in logs if event["log_level"] >= LogLevel.info]
+            self.assertEqual(len(told), 2, told)
+            self.assertIn("cloud: ", told[0])
+            self.assertIn("cloud answers again: ", told[1])
 
     def test_a_cloud_that_stays_away_has_an_open_circuit_which_closes_again(self) -> None:
         circuit = self.member.layers.circuit

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from raic.backends.layers.figures import LATENCY_BOUNDS, OperationFigures
 from raic.backends.layers.observation import ObservationLayer
@@ -160,23 +160,30 @@ class LogTests(LayerCase):
         )
         self.assertEqual((event["provider"], event["operation"]), ("cloud", "get_object"))
 
-    def test_one_kind_is_logged_once_in_an_interval(self) -> None:
+    def test_a_trouble_is_told_once_and_when_it_is_over(self) -> None:
         with capturedLogs() as events:
-            for _ in range(4):
-                self.fail_once()
-            self.plan.fail("get_object", ProviderBusy)
-            self.fail_once(ProviderBusy)
+            for _ in range(3):
+                self.plan.fail("get_object", ProviderBusy)
+                self.fail_once(ProviderBusy)
+            self.put(KEY, TEN)
+            self.pass_time(10, 1)
+            self.successResultOf(self.layer.get_object(KEY, 0, 10))
+        told = [formatEvent(each) for each in events if each["log_level"] >= LogLevel.info]
+        self.assertEqual(len(told), 2)
+        self.assertTrue(told[0].startswith("ProviderBusy: cloud: get_object: "))
+        self.assertTrue(told[1].startswith("cloud answers again: get_object succeeded"))
+
+    def test_so_is_that_of_a_stream(self) -> None:
+        with capturedLogs() as events:
             streaming = self.layer.stream_object(KEY, 0, 10, Collector())
             self.failureResultOf(streaming, ObjectNotFound)
-        self.assertEqual(len(events), 3)
-        self.pass_time(61, 1)
+        self.assertEqual(len(events), 1)
+
+    def test_who_starts_it_says_that_it_does_not_start(self) -> None:
+        self.plan.fail("start", ProviderUnreachable)
         with capturedLogs() as events:
-            self.fail_once()
-        self.assertIn("(3 more like it before)", formatEvent(events[0]))
-        self.pass_time(61, 1)
-        with capturedLogs() as events:
-            self.fail_once()
-        self.assertNotIn("more like it", formatEvent(events[0]))
+            self.failureResultOf(self.layer.start(), ProviderUnreachable)
+        self.assertEqual(events, [])
 
     def test_what_is_no_failure_of_the_provider_is_not_logged(self) -> None:
         upload = self.layer.open_upload(KEY, 10)
