@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -52,16 +52,19 @@ def make_web_face(
     return WebFace(node, NodeStatusGatherer(servers, warnings, reactor), password, reactor)
 
 
-def find_password(directory: Path, identity: Identity) -> str | None:
+def find_password(
+    directory: Path, identity: Identity, environment: Mapping[str, str] = os.environ
+) -> str | None:
     """The password of the status page; None without any.  Blocks.
 
     :param directory: with ``raic.cfg``; its keys say which entries of the keychain are meant.
+    :param environment: variables, where it may be.
     :param identity: for a directory that has none.
     :raises ConfigurationError: there is none, and some place could not be looked into.
     """
     with suppress(IdentityError):  # of several servers each has keys of its own
         identity = load_identity(directory / "private")
-    sources = standard_sources(directory, identity.server_id, os.environ)
+    sources = standard_sources(directory, identity.server_id, environment)
     answer = find_credentials(WEB, sources.ordered)
     found = answer.found.get("password")
     if found is not None:

@@ -13,6 +13,7 @@ from raic.assembly.checks.process import find_runner
 from raic.assembly.checks.sockets import Listener, listeners, sockets_of
 from raic.config.lock import NodeLock
 from tests.checks.world import CheckCase
+from tests.end_to_end.processes import free_port
 
 FURL = f"pb://{'a' * 32}@{{}}/introducer"
 
@@ -173,3 +174,24 @@ class Sockets(SynchronousTestCase):
         ):
             found = Listener(ip_address(there), 1, 1).covers(ip_address(wanted))
             self.assertEqual(found, covers, (there, wanted))
+
+
+class Pages(CheckCase):
+    def open_to(self, interface: str, rest: str = "") -> None:
+        port = f"tub.port = tcp:{self.port}:interface=127.0.0.1\n"
+        location = f"tub.location = tcp:127.0.0.1:{self.port}\n"
+        page = f"web.port = tcp:{free_port()}:interface={interface}\n"
+        self.configure(rest=rest, node=port + location + page)
+
+    async def test_one_that_others_reach_needs_a_password(self) -> None:
+        self.open_to("0.0.0.0")
+        text = "others reach 0.0.0.0, and no password is kept: the node does not start"
+        await self.assert_found(
+            "web.port", Level.ERROR, text, "raic credentials set web --nodedir "
+        )
+        self.environment["RAIC_WEB_PASSWORD"] = "secret"
+        await self.assert_found("web.port", Level.OK, "it asks for a password")
+
+    async def test_one_that_only_this_machine_reaches_needs_none(self) -> None:
+        self.open_to("127.0.0.1")
+        await self.assert_well()

@@ -20,6 +20,7 @@ from raic.assembly.checks.index import check_disk, check_index
 from raic.assembly.checks.indexfile import IndexState, look_at_index
 from raic.assembly.checks.introducers import check_introducers
 from raic.assembly.checks.listening import check_location, check_ports
+from raic.assembly.checks.page import check_page
 from raic.assembly.checks.process import check_process, check_take_over, find_runner
 from raic.assembly.checks.servers import Server, check_file
 from raic.assembly.checks.view import (
@@ -47,6 +48,7 @@ NODE_CHECKS: tuple[tuple[str, Check[ConfiguredNode]], ...] = (
     ("network", check_ports),
     ("network", check_location),
     ("network", check_introducers),
+    ("network", check_page),
     ("index", check_index),
     ("index", check_disk),
 )
