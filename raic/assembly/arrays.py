@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 from attrs import frozen
@@ -25,7 +24,7 @@ from raic.backends.array.quorum import QuorumProvider
 from raic.backends.array.settings import ArraySettings as Behaviour
 from raic.backends.layers.observation import ObservationLayer
 from raic.backends.layers.readcache import ReadCacheLayer
-from raic.config.credentials import Credentials, standard_sources
+from raic.config.credentials import Credentials
 from raic.config.identity import Identity
 from raic.config.loading import load_config
 from raic.config.model import ArraySettings, Config
@@ -73,10 +72,12 @@ def make_array(
     workers: IWorkers,
     reactor: Reactor,
     used: Used,
+    credentials: Credentials,
 ) -> ArrayStack:
     """Make an array of providers; nothing is started.
 
     :param used: what quotas go by.
+    :param credentials: the node's, which those of providers that join become part of.
     :raises IdentityError: there is no key for its fragments.
     """
     ledger = LateLedger()
@@ -87,7 +88,7 @@ def make_array(
     ours = tuple(_member(member, drills, joined, reactor) for member in members)
 
     def make_another(name: str) -> Member:
-        made = stacks[name] = _another(config, name, identity, workers, reactor, used)
+        made = stacks[name] = _another(config, name, identity, workers, reactor, used, credentials)
         claimed[name] = _claimed(made)
         return _member(made, drills, joined, reactor)
 
@@ -139,13 +140,14 @@ def _another(
     workers: IWorkers,
     reactor: Reactor,
     used: Used,
+    credentials: Credentials,
 ) -> MemberStack:
     now = load_config(config.node_directory)
     settings = now.providers[name]
     secrets = no_secrets
     if settings.cloud is not None:
-        sources = standard_sources(config.node_directory, identity.server_id, os.environ)
-        secrets = Credentials([settings.cloud.wanted], sources.ordered, reactor).of(name)
+        credentials.include(settings.cloud.wanted)
+        secrets = credentials.of(name)
     return make_member(
         now,
         settings,

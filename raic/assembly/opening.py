@@ -123,6 +123,7 @@ class StoreOpener:
         store = self._make_store(stack.provider, index, lambda: True, lambda: None, lambda: None)
         await store.gauge.start()
         store.cleaning.begin()
+        self._reloader.renew = partial(renew_credentials, stack, self._workers)  # clouds may join
         return store
 
     async def _open_cloud(self) -> Store:

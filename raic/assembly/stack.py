@@ -39,7 +39,7 @@ class ProviderStack:
     :ivar untagged: what claims on the prefix go through, which other servers read.
     :ivar members: the providers that it is made of; one, unless it is an array.
     :ivar book: what is taken; knows it once the index is open.
-    :ivar credentials: None where no cloud is.
+    :ivar credentials: None where no cloud is, nor can be.
     :ivar array: None for a single provider.
     :ivar measure: how many bytes each provider stores of an object of a certain length.
     """
@@ -75,10 +75,10 @@ def make_stack(
     backend = config.backend
     wanted = [each.cloud.wanted for each in backend.members if each.cloud is not None]
     credentials = None
-    if wanted:
+    is_array = isinstance(backend, ArraySettings)
+    if wanted or is_array:  # which a cloud may join
         sources = standard_sources(config.node_directory, identity.server_id, os.environ)
         credentials = Credentials(wanted, sources.ordered, reactor)
-    is_array = isinstance(backend, ArraySettings)
     book = SpaceBook(config, reactor)
     members = tuple(
         make_member(
@@ -96,7 +96,10 @@ def make_stack(
         for settings in backend.members
     )
     if isinstance(backend, ArraySettings):
-        array = make_array(config, backend, members, identity, workers, reactor, book.used)
+        assert credentials is not None
+        array = make_array(
+            config, backend, members, identity, workers, reactor, book.used, credentials
+        )
         measure = array.array.code.fragment_size
         return ProviderStack(
             array.provider, array.claims, members, book, credentials, array, measure
@@ -178,6 +181,16 @@ def room_within(config: Config, index: IIndex) -> Callable[[], Deferred[int]] | 
     return lambda: index.get_usage(0).addCallback(room)
 
 
+def _started(stack: ProviderStack) -> tuple[MemberStack, ...]:
+    """The providers that are there now, those that joined an array included."""
+    if stack.array is None:
+        return stack.members
+    array, stacks = stack.array.array, stack.array.stacks
+    missing = array.missing_members()
+    names = [each.name for each in array.members() if each.name not in missing]
+    return tuple(stacks[name] for name in names if name in stacks)
+
+
 @async_to_deferred
 async def renew_credentials(stack: ProviderStack, workers: IWorkers) -> bool:
     """Read the secrets of all clouds again and have them use them.
@@ -188,7 +201,7 @@ async def renew_credentials(stack: ProviderStack, workers: IWorkers) -> bool:
     if stack.credentials is None or not await stack.credentials.reload(workers):
         return False
     failed: list[ProviderError] = []
-    for member in stack.members:
+    for member in _started(stack):
         renew = getattr(member.leaf, "renew_credentials", None)
         if renew is None:  # others ask when they are refused
             continue

@@ -71,7 +71,7 @@ LIVE_STORAGE: Mapping[str, tuple[str, Look, Any]] = {
         True,
     ),
     "[storage] upload_memory": ("7MiB", lambda parts: parts.budget.limit, 7 * 2**20),
-    "[storage] body_memory": ("300MiB", lambda parts: parts.listener._bodies.limit, 300 * 2**20),
+    "[storage] body_memory": ("300MiB", lambda parts: parts.listener._messages.limit, 300 * 2**20),
     "[storage] max_connections": (
         "77",
         lambda parts: parts.listener._site.connections.limits.connections,
@@ -352,6 +352,28 @@ class Clouds(ReloadCase):
             await node.reload()
         self.write_cloud()
         self.assertTrue((await node.reload()).credentials)
+
+    async def test_new_secrets_reach_a_cloud_that_has_joined_an_array_of_folders(self) -> None:
+        cloud = (
+            f"[provider:cloud]\ntype = s3\ncontainer = {self.container}\n"
+            f"endpoint_url = {self.endpoint.url}\n"
+        )
+        folders = "".join(f"[provider:{name}]\npath = {name}\n" for name in "ab")
+        array = f"[array:all]\nproviders = a, b\nneeded = 1\nhappy = 2\n{folders}"
+        self.write(array, storage="backend = array:all\n")
+        node = await self.start()
+        self.write(array + cloud, storage="backend = array:all\n")
+        self.assertFalse((await node.reload()).credentials)
+        joined = self.parts(node).stack.array
+        member = joined.make_member("cloud")
+        leaf = joined.stacks["cloud"].leaf
+        self.addCleanup(leaf.stop)
+        await leaf.start()
+        members = (*joined.array.members(), member)
+        self.patch(joined.array, "members", lambda: members)
+        self.environment["RAIC_CLOUD_SECRET_ACCESS_KEY"] = "another"
+        self.assertTrue((await node.reload()).credentials)
+        self.assertFalse(await leaf.renew_credentials())  # it has them already
 
 
 class Promises(TestCase):

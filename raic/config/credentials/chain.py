@@ -114,8 +114,8 @@ class _Reading:
 class Credentials:
     """The credentials of a node's providers, read when they are first needed and then kept.
 
-    Only :meth:`reload` is called in the reactor's thread; all else blocks, and may be called in
-    any other thread.
+    Only :meth:`include` and :meth:`reload` are called in the reactor's thread; all else blocks, and
+    may be called in any other thread.
 
     :param sources: in the order in which they are asked.
     :param clock: its ``seconds`` is called in worker threads.
@@ -129,6 +129,11 @@ class Credentials:
         self._clock = clock
         self._locks = {provider: Lock() for provider in self._wanted}
         self._readings: dict[str, _Reading] = {}
+
+    def include(self, wanted: Wanted) -> None:
+        """Have those of another provider, too; may be called again."""
+        self._wanted[wanted.provider] = wanted
+        self._locks.setdefault(wanted.provider, Lock())
 
     def of(self, provider: str) -> Callable[[], Mapping[str, str]]:
         """What a provider calls, in a worker thread, when it starts and when it was refused.
@@ -158,7 +163,7 @@ class Credentials:
     def read_again(self) -> frozenset[str]:
         """What :meth:`reload` does; blocks."""
         changed = set()
-        for provider, lock in self._locks.items():
+        for provider, lock in list(self._locks.items()):
             with lock:
                 before = self._readings.get(provider)
                 if before is not None and self._read(provider).answer.found != before.answer.found:
