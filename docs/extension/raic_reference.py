@@ -17,7 +17,7 @@ from sphinx.util.nodes import nested_parse_with_titles
 from raic.cli import main
 from raic.cli.manual import describe_commands
 from raic.cli.remedies import describe_errors
-from raic.config.describing import describe_keys, describe_settings, describe_tahoe
+from raic.config.describing import describe_keys, describe_live, describe_settings, describe_tahoe
 
 
 class _Generated(SphinxDirective):
@@ -67,6 +67,13 @@ class Settings(_Generated):
 
     def generate(self) -> list[str]:
         return describe_settings(self.arguments[0], self.more())
+
+
+class LiveKeys(_Generated):
+    """``.. raic-live-keys::``: the keys that a running node takes up."""
+
+    def generate(self) -> list[str]:
+        return describe_live()
 
 
 class TahoeKeys(_Generated):
@@ -129,6 +136,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for name, directive in (
         ("raic-keys", Keys),
         ("raic-settings", Settings),
+        ("raic-live-keys", LiveKeys),
         ("raic-tahoe-keys", TahoeKeys),
         ("raic-manual", Manual),
         ("raic-errors", Errors),

@@ -87,7 +87,8 @@ def _mark(storage: Path, identity: Identity) -> None:
         if mark.read_bytes() == mine:
             return
         raise OperationRefused(f"{storage} holds the shares of another node", "name an empty one")
-    if (storage / "shares").exists() and any((storage / "shares").iterdir()):
+    # A Tahoe node that has run has made folders already.
+    if any(not path.is_dir() for path in (storage / "shares").rglob("*")):
         raise OperationRefused(f"{storage} holds shares already", "name an empty folder")
     storage.mkdir(parents=True, exist_ok=True)
     replace_file(mark, mine)

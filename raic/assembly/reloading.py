@@ -243,5 +243,8 @@ def _log_troubles(troubles: Iterable[RaicError]) -> None:
 def _log_refused(error: RaicError) -> None:
     problems = error.problems if isinstance(error, ConfigurationError) else (str(error),)
     for problem in problems:
-        _log.error("nothing was changed: {problem}", problem=problem)
-    _log.error("put it right, then run 'raic reload', or send SIGHUP, again")
+        _log.error(
+            "nothing was changed: {problem}; {remedy}",
+            problem=problem,
+            remedy="put it right, then run 'raic reload', or send SIGHUP, again",
+        )

@@ -33,6 +33,8 @@ from raic.config.portable import (
 )
 from raic.errors import IdentityError
 
+_EXPORTED = "name a file that 'raic identity export' wrote"
+
 
 @click.group()
 def identity() -> None:
@@ -66,14 +68,15 @@ def export_(
     secrets = _secrets(load_servers(directory), directory) if with_credentials else {}
     gathered = gather_identity(directory, secrets, int(time.time()))
     if file.exists() and not force:
-        raise IdentityError(f"there is a file {file} already; give --force to replace it")
+        raise _unusable(f"there is a file {file} already", "give --force to replace it")
     passphrase = get_passphrase(passphrase_file, str(file), new=True)
     data = seal_identity(gathered, passphrase)
     open_identity(data, passphrase)
     try:
         (replace_file if force else write_new_file)(file.absolute(), data)
     except OSError as error:
-        raise IdentityError(f"{file} cannot be written: {error.strerror}") from error
+        what = f"{file} cannot be written: {error.strerror}"
+        raise _unusable(what, "name a file in a folder that you may write to") from error
     for name in gathered.left_out:
         click.echo(f"not in it, keep a copy yourself: {name}")
     count = sum(len(each) for each in secrets.values())
@@ -115,10 +118,10 @@ def take_identity(
     os.umask(0o077)
     try:
         if file.stat().st_size > MAX_FILE_BYTES:
-            raise IdentityError(f"{file} is too long for an identity")
+            raise _unusable(f"{file} is too long for an identity", _EXPORTED)
         data = file.read_bytes()
     except OSError as error:
-        raise IdentityError(f"{file} cannot be read: {error.strerror}") from error
+        raise _unusable(f"{file} cannot be read: {error.strerror}", _EXPORTED) from error
     found = open_identity(data, get_passphrase(passphrase_file, str(file), new=False))
     if put_identity(found, directory, int(time.time())):
         _keep_secrets(found, directory, store)
@@ -170,3 +173,9 @@ def _sources(config: Config) -> Sources:
 def _names(identity: PortableIdentity, directory: Path) -> str:
     places = [directory / server / "private" for server in identity.servers()]
     return ", ".join(load_identity(place).server_id for place in places)
+
+
+def _unusable(problem: str, remedy: str) -> IdentityError:
+    error = IdentityError(problem)
+    error.remedy = remedy
+    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def verify(storage_index: bytes, nodedir: Path, *, as_json: bool) -> None:
     work = _Work(nodedir.absolute(), as_json=as_json)
     told = work.do("shares.verify", arguments, lambda keeper, tell: keeper.verify(arguments, tell))
     if as_json:
-        print_json({"result": told})
+        click.echo(json.dumps({"result": told}))
     else:
         click.echo(f"{told['objects']} objects ({in_words(told['bytes'])}) were read")
         for problem in told["damaged"]:
@@ -134,7 +135,7 @@ def expunge(storage_index: bytes, nodedir: Path, reason: str, *, yes: bool, as_j
         "shares.expunge", arguments, lambda keeper, tell: keeper.expunge(arguments, tell)
     )
     if as_json:
-        print_json({"result": told})
+        click.echo(json.dumps({"result": told}))
     else:
         size = in_words(told["bytes"])
         click.echo(f"taken down: {told['shares']} shares, {told['slots']} slots ({size})")

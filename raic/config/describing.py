@@ -51,6 +51,15 @@ def describe_settings(kind: str, more: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def describe_live() -> list[str]:
+    """A list of the keys that a running node takes up, by their sections."""
+    sections: dict[str, list[str]] = {}
+    for key in SCHEMA:
+        if key.live and is_written(key):
+            sections.setdefault(key.section.replace(ANY, "NAME"), []).append(f"``{key.name}``")
+    return [f"- ``[{section}]``: {', '.join(names)}" for section, names in sections.items()] + [""]
+
+
 def describe_tahoe() -> list[str]:
     """A table of all keys that Tahoe-LAFS has, and what becomes of each."""
     lines = [".. list-table::", "   :header-rows: 1", "   :widths: 40 60", ""]

@@ -205,7 +205,8 @@ class Folders(ReloadCase):
             await node.reload()
         (problem,) = caught.exception.problems
         self.assertTrue(problem.startswith("raic.cfg, line 6: [storage] upload_memory: write a"))
-        self.assertIn(f"nothing was changed: {problem}", self.logged)
+        (logged,) = [text for text in self.logged if problem in text]
+        self.assertRegex(logged, r"^nothing was changed: .*; put it right, then run 'raic reload'")
         self.assertFalse(self.parts(node).service._permissions.readonly)
         self.write(storage="readonly = true\n")
         await node.reload()

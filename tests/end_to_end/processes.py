@@ -140,6 +140,10 @@ class Program:
                 self._process.kill()
         return self._reap()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self._process.kill()

@@ -114,6 +114,10 @@ class WebChannel(HTTPChannel):
         if not self._refused:
             super().dataReceived(data)
 
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Say so, rather than hang up without a word."""
+        self.refuse(Refused(431, "a line of a request is too long"))
+
     def refuse(self, refused: Refused) -> None:
         """Answer before all has arrived, and hang up."""
         self._refused = True

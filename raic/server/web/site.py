@@ -164,7 +164,7 @@ class WebSite(ServerFactory):
             raise Refused(
                 403,
                 "addresses and storage indexes are shown only where a password is asked for: run"
-                " 'raic credentials set web', then send SIGHUP to the node",
+                " 'raic credentials set web', then 'raic reload'",
             )
 
     def _rendered(self, status: NodeStatus, *, reveal: bool) -> bytes:
