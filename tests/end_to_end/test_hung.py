@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from raic.assembly.status.probing import FRESH_SECONDS, LOOK_SECONDS, SILENT_SECONDS
 from tests.end_to_end.cloud_nodes import SECONDS, Cloud, QuickCloudNode
 from tests.end_to_end.harness import TahoeClient
+from tests.end_to_end.processes import installed, run
 from tests.end_to_end.suite import content, get, put
 from tests.services.cuttable import CuttableService
 
@@ -79,6 +80,8 @@ class Hung(SynchronousTestCase):
         for number in range(3):
             self.assertLess(self.upload(client, 60_000 + number), QUICKLY)
         self.assertEqual(self.nodes[0].largest_share(), 0)
+        told = run([installed("raic"), "status", self.nodes[0].folder]).decode()
+        self.assertIn("takes no shares: cloud: no answer", told)
         self.lines[0].mend()
         self.nodes[0].running().wait_for(
             lambda: self.nodes[0].largest_share() > 0, "room again", SECONDS

@@ -104,6 +104,12 @@ class Probe:
             return False
         return self._clock.seconds() - self._owing >= SILENT_SECONDS
 
+    def trouble(self) -> ProviderError | None:
+        """What is wrong with it, or may be: :attr:`problem`, or that it is silent."""
+        if self.problem is not None or not self.is_silent():
+            return self.problem
+        return ProviderTimedOut(self.name, "probe", f"no answer for {SILENT_SECONDS:.0f} s")
+
     def ask(self) -> Deferred[bool]:
         """Whether it is there: at once if that is known, else by asking it.
 

@@ -191,8 +191,9 @@ class Providers:
         if array is not None and name in array.drills and array.drills[name].how == GONE:
             return Health(FAILING, "a drill pretends that it is gone", "raic drill --end")
         probe = self._probes.get(name)
-        if probe is not None and probe.problem is not None:
-            return Health(FAILING, *_told(probe.problem))
+        trouble = None if probe is None else probe.trouble()
+        if trouble is not None:
+            return Health(FAILING, *_told(trouble))
         circuit = self._members()[name].layers.circuit
         if circuit is not None and circuit.state is not CircuitState.CLOSED:
             return Health(FAILING, *_told(circuit.last_error))

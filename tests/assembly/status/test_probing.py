@@ -155,6 +155,7 @@ class Probing(SynchronousTestCase):
             self.clock.advance(0.25)
             self.assertEqual([self.successResultOf(each) for each in asking], [False] * 2)
             self.assertTrue(self.probe.is_silent())
+            self.assertIsNotNone(self.probe.trouble())
             self.assertFalse(self.successResultOf(self.probe.ask()))
             self.cloud.how = ""
             self.assertLess(self.after(lambda: not self.probe.is_silent()), 30)
