@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -20,6 +20,7 @@ from raic.values import FragmentState, ListedObject
 
 WIDTH = 4
 BATCH = 200
+DEEP_BATCH = 2 * WIDTH
 
 Unknown = Callable[[Collection[str]], "Deferred[frozenset[str]]"]
 """As :meth:`raic.interfaces.IIndex.unknown_keys`."""
@@ -53,12 +54,20 @@ class Scrubbed:
     errors: dict[str, ProviderError] = field(factory=dict)
 
 
+async def _nothing(_: Scrub) -> None:
+    pass
+
+
 class Scrub:
     """Goes through everything once.
 
     :param deep: read and check every block.
     :param told: called with what was found so far.
-    :param numbers: the numbers to look at; None for all.
+    :param after: objects up to this one were looked at before.
+    :param result: what was found then.
+    :param reached: waited for after every few objects.
+    :ivar after: the last object that was looked at.
+    :ivar result: what was found so far.
     """
 
     _log = Logger()
@@ -71,27 +80,38 @@ class Scrub:
         told: Callable[[Scrubbed], None],
         *,
         deep: bool = False,
+        after: str = "",
+        result: Scrubbed | None = None,
+        reached: Callable[[Scrub], Awaitable[None]] = _nothing,
     ) -> None:
         self._handler = handler
         self._ledger = handler.ledger
         self._deep = deep
         self._told = told
         self._strays = Strays(handler, unknown_keys, discard)
-        self._result = Scrubbed()
+        self._reached = reached
+        self.after = after
+        self.result = Scrubbed() if result is None else result
         self._placement: Placement = handler.array.placement()
         self._walks: dict[str, MemberWalk] = {}
 
     async def run(self) -> Scrubbed:
-        """Go through everything; raises an ``IndexFailure``."""
+        """Go through everything, or through what is left of it; raises an ``IndexFailure``."""
+        size = DEEP_BATCH if self._deep else BATCH
+        before = self.after
         self._walks = {m.name: MemberWalk(m) for m in self._placement.members()}
         batch: list[Found] = []
         async for found in everything(self._ledger, list(self._walks.values())):
+            if found.object_key <= before:
+                continue
             batch.append(found)
-            if len(batch) == BATCH:
+            if len(batch) == size:
                 await self._look_at(batch)
+                self.after = found.object_key
+                await self._reached(self)
                 batch = []
         await self._look_at(batch)
-        return self._result
+        return self.result
 
     @property
     def held(self) -> dict[str, int]:
@@ -101,22 +121,22 @@ class Scrub:
     async def _look_at(self, batch: Sequence[Found]) -> None:
         for name, walk in self._walks.items():
             if walk.error is not None:
-                self._result.errors[name] = walk.error
+                self.result.errors[name] = walk.error
         found = {each.object_key: each for each in batch}
 
         async def one(object_key: str) -> None:
             await self._look(found[object_key])
 
         await in_parallel(one, list(found), WIDTH)
-        self._result.strays += await self._strays.dispose(self._placement)
-        self._told(self._result)
+        self.result.strays += await self._strays.dispose(self._placement)
+        self._told(self.result)
 
     async def _look(self, found: Found) -> None:
         if not found.is_referred:
             self._strays.unreferred(found, self._placement)
             return
         state = await self._ledger.lookup(found.object_key)
-        result = self._result
+        result = self.result
         result.objects += 1
         whole = True
         for number in self._placement.lasting():
@@ -145,17 +165,17 @@ class Scrub:
         if right:
             return await self._read(right)
         if any(self._walks[member.name].error is not None for member in members):
-            self._result.unresolved += 1
+            self.result.unresolved += 1
             return False
         if number in state.missing:
-            self._result.missing += 1
+            self.result.missing += 1
             return False
         key = expected or await self._expected(found.object_key, number)
         if key is None or await self._is_fine_after_all(key, members):
             return False
         if await self._adopted(found, key, members):
             return True
-        self._result.missing += 1
+        self.result.missing += 1
         await self._ledger.note_missing([str(key)], "a scrub did not find it")
         return False
 
@@ -175,7 +195,7 @@ class Scrub:
             except ObjectCorrupt:
                 continue
             except ProviderError:
-                self._result.unresolved += 1
+                self.result.unresolved += 1
                 return True
         return False
 
@@ -194,7 +214,7 @@ class Scrub:
                     continue
                 later = self._handler.now() + int(self._handler.array.settings.request_seconds)
                 if await self._ledger.commit_attempt(str(key), str(expected), later):
-                    self._result.adopted += 1
+                    self.result.adopted += 1
                     return True
         return False
 
@@ -210,14 +230,14 @@ class Scrub:
                 await self._note_altered(member, listed, error)
                 return False
             except ProviderError as error:
-                self._result.unresolved += 1
-                self._result.errors[member.name] = error
+                self.result.unresolved += 1
+                self.result.errors[member.name] = error
                 return False
-        self._result.fragments += 1
+        self.result.fragments += 1
         return True
 
     async def _note_altered(self, member: Member, listed: Listed, error: ObjectCorrupt) -> None:
-        self._result.altered += 1
+        self.result.altered += 1
         self._log.warn(
             "{array}: {member} has altered a fragment, which is to be repaired: {error}",
             array=self._handler.array.name,

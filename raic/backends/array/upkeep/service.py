@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -40,6 +41,7 @@ from raic.backends.array.upkeep.moving import (
     next_number,
 )
 from raic.backends.array.upkeep.pacing import Pace
+from raic.backends.array.upkeep.reached import NOTES, Milestones, Reached
 from raic.backends.array.upkeep.refusing import refusal
 from raic.backends.array.upkeep.repairing import Repairer
 from raic.backends.array.upkeep.scrubbing import Discard, Scrub, Scrubbed, Unknown
@@ -104,6 +106,11 @@ class ArrayMaintenance:
         if NOTE in notes:
             move = Move.load(notes[NOTE])
             self._begin(move.operation, lambda job: self._move(job, move, True), move.began)
+        for deep, name in NOTES.items():
+            if name in notes:
+                reached = Reached.load(notes[name])
+                goes_on = partial(self._go_on_scrubbing, reached)
+                self._begin(Operation(SCRUB, deep=deep), goes_on, reached.began)
         self._repairer.start()
         self._asking.start()
 
@@ -229,18 +236,34 @@ class ArrayMaintenance:
 
     @async_to_deferred
     async def _scrub(self, job: Job) -> Outcome:
+        await self._event(job.operation, begun(job.operation))
+        return await self._go_on_scrubbing(Reached(job.began), job)
+
+    @async_to_deferred
+    async def _go_on_scrubbing(self, reached: Reached, job: Job) -> Outcome:
         before = self._pace.bytes
         total = (await self._ledger.get_array_totals()).objects
 
         def told(found: Scrubbed) -> None:
             job.tell(Progress(found.objects, total, self._pace.bytes - before, "comparing"))
 
-        job.tell(Progress(0, total, text="comparing"))
-        await self._event(job.operation, begun(job.operation))
+        told(reached.found)
+        deep = job.operation.deep
+        clock = self._handler.clock
+        milestones = Milestones(self._ledger, clock.seconds, reached.began, deep=deep)
         scrub = Scrub(
-            self._handler, self._unknown_keys, self._discard, told, deep=job.operation.deep
+            self._handler,
+            self._unknown_keys,
+            self._discard,
+            told,
+            deep=deep,
+            after=reached.after,
+            result=reached.found,
+            reached=milestones.note,
         )
+        await milestones.note(scrub)
         found = await scrub.run()
+        await milestones.end()
         await self._ledger.set_note(SCRUB_NOTE, str(self._handler.now()))
         outcome = Outcome(
             job.operation,

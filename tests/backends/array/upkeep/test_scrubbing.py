@@ -8,9 +8,12 @@ from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 
 from raic.backends.array.maintenance import Operation, Outcome, Progress
+from raic.backends.array.upkeep import reached, scrubbing
 from raic.backends.array.upkeep.verifying import fragment_size
+from raic.errors import ServiceStopping
 from raic.fragmentkeys import new_attempt, parse_fragment_key
 from raic.values import Garbage, ListedObject
+from tests.backends.array.upkeep.processes import Process
 from tests.backends.array.upkeep.test_moving import MovingCase, ignore
 
 DAY = 24 * 60 * 60
@@ -46,6 +49,33 @@ class ScrubbingTests(MovingCase):
         self.assertEqual(
             last.detail, "ended: 24 fragments of 6 objects are well, 0 missing, 0 altered"
         )
+
+    def test_one_that_was_cut_short_goes_on_where_it_was(self) -> None:
+        self.patch(scrubbing, "DEEP_BATCH", 2)
+        self.patch(reached, "_SECONDS", 0.0)
+        self.rig.forget("b2", self.text("b2", 0))
+        self.rig.plans["aws"].hang("stream_object", nth=4)
+        cut = self.maintenance.scrub(True, ignore)
+        self.rig.pump(1.0, 5)
+        before = dict(self.rig.ledger.verified)
+        self.assertEqual(len(before), 2)
+        self.maintenance.stop()
+        self.failureResultOf(cut, ServiceStopping)
+        self.rig.boot(Process())
+        self.successResultOf(self.rig.array.start())
+        self.rig.pump(1.0, 5)
+        self.maintenance = self.begin()
+        self.rig.pump(1.0, 5)
+        told = [each.detail for each in self.rig.ledger.events if each.what == "scrub"]
+        self.assertEqual(told[0], "began; every byte is read")
+        self.assertEqual(
+            told[1:], ["ended: 23 fragments of 6 objects are well, 1 missing, 0 altered"]
+        )
+        # What was done with was not read again.
+        after = self.rig.ledger.verified
+        self.assertEqual(after[min(before)], min(before.values()))
+        self.assertEqual(len(after), 5)
+        self.assertEqual(set(self.rig.ledger.notes), {"codes", "scrub"})
 
     def inspect(self, object_key: str) -> tuple[str, ...]:
         inspecting = self.maintenance.inspect(object_key)
