@@ -199,11 +199,11 @@ class Scripted(CloudCase):
         await self.assert_found("prefix", Level.OK, "nobody")
 
     async def test_one_that_hangs_is_given_up_and_the_rest_is_looked_at(self) -> None:
-        self.seconds = 0.4
+        self.seconds = 1.5
         self.wrong("get", Answer(silent=True))
-        await self.assert_found("reach", Level.ERROR, "no answer within 0.4 s", "network")
+        await self.assert_found("reach", Level.ERROR, "no answer within 1.5 s", "network")
         self.wrong("uploads", Answer(silent=True))
-        await self.assert_found("uploads", Level.ERROR, "no answer within 0.4 s", "network")
+        await self.assert_found("uploads", Level.ERROR, "no answer within 1.5 s", "network")
         await self.assert_found("prefix", Level.OK, "nobody")
 
 
