@@ -184,6 +184,9 @@ class IReach(Interface):
     def answers() -> bool:
         """Whether it is, as far as is known: from memory, and often asked."""
 
+    def is_gone() -> bool:
+        """Whether it has not answered for so long that no write should wait for it."""
+
     def ask() -> Deferred[bool]:
         """Find out, if nothing was heard of it a moment ago.
 

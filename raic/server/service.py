@@ -15,6 +15,7 @@ from raic.errors import (
     NoSpace,
     NoSuchShare,
     OwnershipUnknown,
+    ProviderUnreachable,
     ServiceBusy,
     ServiceStopping,
     UploadFinished,
@@ -304,6 +305,8 @@ class StorageService:
             return NoSpace("node", "read_test_write", text)
         if changes and not self._may_write():
             return OwnershipUnknown("node", "read_test_write", "the prefix is not this node's now")
+        if changes and self._reach is not None and self._reach.is_gone():
+            return ProviderUnreachable("node", "read_test_write", "nothing has answered for long")
         return None
 
     # Both

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -14,6 +16,7 @@ from raic.errors import (
     NoSpace,
     NoSuchShare,
     OwnershipUnknown,
+    ProviderUnreachable,
     ServiceStopping,
     UploadFinished,
 )
@@ -287,10 +290,14 @@ class Reach:
 
     def __init__(self) -> None:
         self.there = True
+        self.gone = False
         self.asked: list[Deferred[bool]] = []
 
     def answers(self) -> bool:
         return self.there
+
+    def is_gone(self) -> bool:
+        return self.gone
 
     def ask(self) -> Deferred[bool]:
         self.asked.append(Deferred())
@@ -323,6 +330,15 @@ class ReachTests(ServiceTestCase):
         self.assertEqual(self.service.get_sizes().maximum_immutable_share_size, 0)
         self.reach.there = True
         self.assertGreater(self.service.get_sizes().maximum_immutable_share_size, 0)
+
+    def test_no_slot_is_written_to_one_that_is_gone(self) -> None:
+        vectors = {0: TestWriteVectors((), (WriteVector(0, b"data"),), None)}
+        write = partial(self.service.read_test_write, INDEX_B, ENABLER, SECRETS)
+        self.reach.there = False
+        self.assertTrue(self.successResultOf(write(vectors, ())).success)
+        self.reach.gone = True
+        self.failureResultOf(write(vectors, ()), ProviderUnreachable)
+        self.assertTrue(self.successResultOf(write({}, ())).success)
 
     def test_nobody_is_asked_about_what_is_held(self) -> None:
         allocating = self.begin(0)

@@ -34,6 +34,9 @@ ANSWER_SECONDS = 5.0
 SILENT_SECONDS = 4.0
 """A provider that owes an answer for longer is given nothing new to store."""
 
+GONE_SECONDS = 20.0
+"""Nobody is made to wait for one that owes an answer for longer."""
+
 FRESH_SECONDS = 1.0
 """An answer so young says that the provider is there."""
 
@@ -98,11 +101,11 @@ class Probe:
         self._owe_nothing()
         self._tell(False)
 
-    def is_silent(self) -> bool:
-        """Whether it owes an answer for so long that it should be given nothing to store."""
+    def is_silent(self, seconds: float = SILENT_SECONDS) -> bool:
+        """Whether it owes an answer for so long; then it should be given nothing to store."""
         if self._owing is None:
             return False
-        return self._clock.seconds() - self._owing >= SILENT_SECONDS
+        return self._clock.seconds() - self._owing >= seconds
 
     def trouble(self) -> ProviderError | None:
         """What is wrong with it, or may be: :attr:`problem`, or that it is silent."""

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from raic.assembly.members import MemberStack
 from raic.assembly.stack import ProviderStack
 from raic.assembly.status.history import History, Key, total
-from raic.assembly.status.probing import NOT_ASKED, Probe
+from raic.assembly.status.probing import GONE_SECONDS, NOT_ASKED, SILENT_SECONDS, Probe
 from raic.backends.array.drill import GONE
 from raic.backends.array.maintenance import ArrayStatus, MemberStatus
 from raic.backends.layers.circuit import CircuitState
@@ -88,12 +88,20 @@ class Providers:
         """Whether as many answer as a write needs, as far as is known; see
         :class:`raic.interfaces.IReach`.
         """
+        return self._enough_within(SILENT_SECONDS)
+
+    def is_gone(self) -> bool:
+        """See :class:`raic.interfaces.IReach`."""
+        return not self._enough_within(GONE_SECONDS)
+
+    def _enough_within(self, seconds: float) -> bool:
+        """Whether no more than can be spared owe an answer for so long."""
         array = self._stack.array
         least = 1 if array is None else array.array.happy
         there = 0
         for name in self._members():
             probe = self._probes.get(name)
-            there += not (self._is_away(name) or (probe is not None and probe.is_silent()))
+            there += not (self._is_away(name) or (probe is not None and probe.is_silent(seconds)))
         return there >= least
 
     def ask(self) -> Deferred[bool]:

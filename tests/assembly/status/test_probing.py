@@ -14,7 +14,7 @@ from zope.interface import implementer_only
 
 from raic.assembly.members import MemberStack
 from raic.assembly.status.history import History
-from raic.assembly.status.probing import INTERVAL_SECONDS, SILENT_SECONDS, Probe
+from raic.assembly.status.probing import GONE_SECONDS, INTERVAL_SECONDS, SILENT_SECONDS, Probe
 from raic.assembly.status.warnings import KEPT, WarningBook
 from raic.backends.layers.circuit import CircuitState
 from raic.backends.layers.stack import LayerSettings, wrap_in_layers
@@ -156,6 +156,7 @@ class Probing(SynchronousTestCase):
             self.assertEqual([self.successResultOf(each) for each in asking], [False] * 2)
             self.assertTrue(self.probe.is_silent())
             self.assertIsNotNone(self.probe.trouble())
+            self.assertFalse(self.probe.is_silent(GONE_SECONDS))
             self.assertFalse(self.successResultOf(self.probe.ask()))
             self.cloud.how = ""
             self.assertLess(self.after(lambda: not self.probe.is_silent()), 30)
