@@ -53,18 +53,19 @@ def make_web_face(
 
 
 def find_password(
-    directory: Path, identity: Identity, environment: Mapping[str, str] = os.environ
+    directory: Path, identity: Identity, environment: Mapping[str, str] | None = None
 ) -> str | None:
     """The password of the status page; None without any.  Blocks.
 
     :param directory: with ``raic.cfg``; its keys say which entries of the keychain are meant.
-    :param environment: variables, where it may be.
+    :param environment: variables, where it may be; None for those of this process.
     :param identity: for a directory that has none.
     :raises ConfigurationError: there is none, and some place could not be looked into.
     """
     with suppress(IdentityError):  # of several servers each has keys of its own
         identity = load_identity(directory / "private")
-    sources = standard_sources(directory, identity.server_id, environment)
+    variables = os.environ if environment is None else environment
+    sources = standard_sources(directory, identity.server_id, variables)
     answer = find_credentials(WEB, sources.ordered)
     found = answer.found.get("password")
     if found is not None:
