@@ -8,14 +8,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+import pexpect
+import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.cli import main
 from tests.cli.test_commands import invoke
 from tests.cli.test_processes import NodeCase, here, raic
 from tests.end_to_end.processes import clean_environment, installed
+from tests.services.programs import need
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT = DOCS / "commands.rst"
@@ -174,3 +178,48 @@ class Completion(SynchronousTestCase):
         )
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("raic", done.stdout)
+
+
+@pytest.mark.service
+class Shells(SynchronousTestCase):
+    """Real shells, with what they are given."""
+
+    def setUp(self) -> None:
+        programs = Path(installed("raic")).parent
+        self.environment = {
+            **clean_environment(),
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "HOME": str(Path.cwd()),
+            "ZDOTDIR": str(Path.cwd()),
+            "TERM": "dumb",
+        }
+
+    def test_fish_completes_commands_and_options(self) -> None:
+        need("fish")
+        for words, expected in (
+            ("raic array s", ["scrub", "status"]),
+            ("raic array scrub --d", ["--deep", "--dry-run"]),
+        ):
+            done = subprocess.run(
+                ["fish", "-c", f"raic completion fish | source; complete -C '{words}'"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=self.environment,
+                check=False,
+            )
+            self.assertEqual([line.split("\t")[0] for line in done.stdout.splitlines()], expected)
+
+    def test_zsh_completes_commands(self) -> None:
+        need("zsh")
+        settings = 'autoload -Uz compinit; compinit -u; eval "$(raic completion zsh)"; echo READY'
+        Path(".zshrc").write_text(f"unsetopt prompt_sp\n{settings}\nPS1='zsh> '\n")
+        shell: Any = pexpect.spawn(
+            "zsh", ["-i"], env=self.environment, encoding="utf-8", timeout=60
+        )
+        self.addCleanup(shell.close, force=True)
+        shell.expect("READY")
+        shell.expect("zsh> ")
+        shell.send("raic array s\t")
+        shell.expect(r"scrub +-- Look whether all fragments")
+        shell.expect(r"status +-- ")
