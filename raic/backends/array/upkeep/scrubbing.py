@@ -139,8 +139,10 @@ class Scrub:
         result = self.result
         result.objects += 1
         whole = True
+        there = self._handler.array.placement().numbers()  # one may have been drained meanwhile
         for number in self._placement.lasting():
-            whole = await self._check(found, number, state) and whole
+            if number in there:
+                whole = await self._check(found, number, state) and whole
         self._strays.referred(found, state, self._placement)
         if self._deep and whole:
             await self._ledger.note_verified([found.object_key], self._handler.now())
