@@ -139,9 +139,8 @@ class Scrub:
         result = self.result
         result.objects += 1
         whole = True
-        there = self._handler.array.placement().numbers()  # one may have been drained meanwhile
         for number in self._placement.lasting():
-            if number in there:
+            if number in self._handler.array.placement().numbers():  # or was drained meanwhile
                 whole = await self._check(found, number, state) and whole
         self._strays.referred(found, state, self._placement)
         if self._deep and whole:

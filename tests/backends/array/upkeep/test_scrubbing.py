@@ -77,6 +77,16 @@ class ScrubbingTests(MovingCase):
         self.assertEqual(len(after), 5)
         self.assertEqual(set(self.rig.ledger.notes), {"codes", "scrub"})
 
+    def test_what_is_drained_meanwhile_is_not_missed(self) -> None:
+        self.patch(scrubbing, "DEEP_BATCH", 2)
+        gate = self.rig.plans["aws"].hang("stream_object", nth=3)
+        deep = self.maintenance.scrub(True, ignore)
+        self.finish(self.maintenance.drain("ovh", ignore))
+        self.assertNoResult(deep)
+        gate.release()
+        outcome = self.finish(deep)
+        self.assertEqual((outcome.objects, outcome.missing, outcome.left), (6, 0, 0))
+
     def inspect(self, object_key: str) -> tuple[str, ...]:
         inspecting = self.maintenance.inspect(object_key)
         self.rig.pump()
