@@ -14,6 +14,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that several processes end at about the same time.
+
+    What else needs services comes next, by file.
+    """
+    needing = {item.path for item in items if item.get_closest_marker("service")}
+
+    def turn(item: pytest.Item) -> int:
+        if not _takes_minutes(item.path):
+            return 1 if item.path in needing else 2
+        return 0
+
+    items.sort(key=turn)
+
+
+def _takes_minutes(path: Path) -> bool:
+    return "end_to_end" in path.parts or path.parts[-2:] == ("documentation", "test_commands.py")
+
+
 @pytest.fixture(autouse=True)
 def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trial's ``mktemp`` makes names relative to the current folder: keep them off the tree."""

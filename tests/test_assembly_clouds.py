@@ -69,7 +69,8 @@ class Stacks(CloudCase):
     def test_what_is_read_is_checked_below_the_cache_and_above_the_retries(self) -> None:
         stack = self.stack()
         self.assertIsInstance(stack.provider, ReadCacheLayer)
-        self.assertIsInstance(stack.untagged, RetryLayer)
+        self.assertIsInstance(stack.untagged, ObservationLayer)
+        self.assertIsInstance(vars(stack.untagged)["_inner"], RetryLayer)
         self.assertFalse(ILocalListing.providedBy(stack.provider))
 
     def test_there_may_be_no_cache(self) -> None:
