@@ -4,9 +4,9 @@ Every server is a process of its own on loopback, driven by the same thin client
 the servers take turns row by row; each round has fresh servers; a figure is the median over the
 rounds.  A ratio above 1 says that RAIC is better, in rates as in times.
 
-Before the first round as much memory is used and given back as a round may fill with files: a
-virtual machine gets its memory from its host when it first touches it, and that would cost whoever
-comes first several times what the file costs.
+Before the first round as much memory is touched as a round may fill with files: a virtual machine
+gets its memory from its host when it first touches it, and that would cost whoever comes first
+several times what the file costs.
 
 A second table has the servers' processor time, which does not depend on what the client and the
 rest of the machine do meanwhile, and the client's: where that is as long, the rates are its own.
@@ -21,6 +21,7 @@ import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from mmap import MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE, mmap
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -65,18 +66,10 @@ class Results:
         return median(found.client for every in by_server for found in every)
 
 
-def touch_memory(folder: Path) -> None:
-    """Fill a file and remove it, so that what is written later finds memory that was used before.
-
-    It has 4 GiB, or half of the memory or of the disk that is available.
-    """
-    disk, memory = shutil.disk_usage(folder).free, virtual_memory().available
-    piece = bytes(16 * 1024 * 1024)
-    path = folder / "touched"
-    with path.open("wb", buffering=0) as file:
-        for _ in range(min(TOUCHED_BYTES, disk // 2, memory // 2) // len(piece)):
-            file.write(piece)
-    path.unlink()
+def touch_memory() -> None:
+    """Take 4 GiB of memory, or half of what there is, and give it back: then the host has it."""
+    size = min(TOUCHED_BYTES, virtual_memory().available // 2)
+    mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE).close()
 
 
 def measure(results: Results, rounds: int, seconds: float, folder: Path) -> None:
@@ -166,7 +159,7 @@ def main(given: Sequence[str]) -> str:
     results = Results(chosen, list(CONTENDERS))
     with TemporaryDirectory(prefix="raic-benchmark-", dir=arguments.folder) as folder:
         if not arguments.quick:
-            touch_memory(Path(folder))
+            touch_memory()
         measure(results, arguments.rounds, arguments.seconds, Path(folder))
     if arguments.json:
         return json.dumps({"fsync": results.fsync, "values": results.values}, default=asdict)
