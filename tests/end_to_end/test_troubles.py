@@ -111,7 +111,7 @@ class Case:
 
 @pytest.mark.service
 class TroublesOfACloud(TestCase):
-    timeout = 240
+    timeout = 600
 
     async def begin(self) -> None:
         """Start a node on a server that does as a script says."""
