@@ -266,7 +266,7 @@ def _carry_over(former: Path, aside: Path) -> None:
         database.execute("BEGIN IMMEDIATE")
         for table in _CARRIED:
             database.execute(f"DELETE FROM main.{table}")  # noqa: S608 (a constant)
-            database.execute(f"INSERT INTO main.{table} SELECT * FROM former.{table}")  # noqa: S608
+            database.execute(f"INSERT INTO main.{table} SELECT * FROM former.{table}")  # noqa: S608 (as above)
         database.execute("COMMIT")
 
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import cast
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -130,7 +132,8 @@ class WebFace:
             self._place.port, self._site, interface=self._place.interface
         )
         self._port = port
-        return f"status page: http://{_host(self._place)}:{port.getHost().port}/"  # type: ignore[attr-defined]
+        number = cast(IPv4Address | IPv6Address, port.getHost()).port
+        return f"status page: http://{_host(self._place)}:{number}/"
 
     @async_to_deferred
     async def reload(self) -> None:

@@ -177,6 +177,6 @@ async def _looked(group: str, check: Check[Any], view: Any) -> list[Finding]:
     """What a check finds; what it did not foresee is a finding too, so that the others are seen."""
     try:
         return grouped(group, await check(view))
-    except Exception as problem:  # noqa: BLE001
+    except Exception as problem:  # noqa: BLE001 - a finding, so that the others are seen
         text = f"this could not be looked at: {type(problem).__name__}: {problem}"
         return grouped(group, [error(group, text, "report this as a mistake in RAIC")])
