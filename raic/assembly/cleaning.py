@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from raic.assembly.upkeep import ArrayUpkeep
 from raic.deferreds import async_to_deferred
+from raic.errors import ProviderError
 from raic.interfaces import IIndex, IInterruptedUploads, IStorageProvider
+from raic.shares.ages import REQUEST_SECONDS
 from raic.shares.checking import AdvisoryChecker
 from raic.shares.checkpoints import Checkpointer
 from raic.shares.collector import Collector
 from raic.shares.expirer import Expirer
+from raic.shares.keys import CHECKPOINTS, CHUNKS, SHARES, SLOTS
 from raic.shares.orphans import OrphanReport, find_orphans
 from raic.shares.pins import Pins
 from raic.values import ExpiryPolicy
+
+WRITTEN = (SHARES, SLOTS, CHUNKS, CHECKPOINTS)
+"""What the keys begin with of objects that only the owner of a prefix uploads."""
 
 
 class Cleaning:
@@ -114,13 +122,26 @@ class Cleaning:
             # At last, when nothing changes any more.
             await self._checkpointer.stop()
 
-    def _clear_uploads(self, provider: IInterruptedUploads) -> Deferred[None]:
-        def cleared(count: int) -> None:
-            if count:
-                self._log.info("{count} interrupted uploads were discarded", count=count)
+    @async_to_deferred
+    async def _clear_uploads(self, provider: IInterruptedUploads) -> None:
+        """Clear what interrupted uploads left, and once more what was still on its way then."""
+        await self._clear(provider, ("",))
+        if self._stopped:
+            return
+        with suppress(CancelledError):
+            await deferLater(self._clock, REQUEST_SECONDS, lambda: None)
+            await self._clear(provider, WRITTEN)
 
-        failed = self._tell_failure("what interrupted uploads left behind stays for now: {error}")
-        return provider.clear_interrupted_uploads("").addCallbacks(cleared, failed)
+    async def _clear(self, provider: IInterruptedUploads, prefixes: Iterable[str]) -> None:
+        count = 0
+        try:
+            for prefix in prefixes:
+                count += await provider.clear_interrupted_uploads(prefix)
+        except (CancelledError, ProviderError):
+            text = "what interrupted uploads left behind stays for now: {error}"
+            self._tell_failure(text)(Failure())
+        if count:
+            self._log.info("{count} interrupted uploads were discarded", count=count)
 
     def _scan(self) -> Deferred[None]:
         """Look for what the last run left behind."""

@@ -62,6 +62,7 @@ class S3Store:
         self._renewing = Lock()
         self._conditional = settings.conditional is not False
         self._batches = True
+        self._beginning: set[str] = set()
         self._running: set[str] = set()
 
     def open(self) -> None:
@@ -125,11 +126,17 @@ class S3Store:
 
     def begin_parts(self, key: str, size: int) -> Parts:
         """See :class:`raic.backends.blockingstore.BlockingStore`."""
-        answer = self._call(
-            "create_multipart_upload", Key=self._full(key), **self._settings.of_new_objects
-        )
-        upload_id: str = answer["UploadId"]
-        self._running.add(upload_id)
+        full = self._full(key)
+        # Others see the upload before its number has arrived here.
+        self._beginning.add(full)
+        try:
+            answer = self._call(
+                "create_multipart_upload", Key=full, **self._settings.of_new_objects
+            )
+            upload_id: str = answer["UploadId"]
+            self._running.add(upload_id)
+        finally:
+            self._beginning.discard(full)
         return Parts(key, upload_id, size)
 
     def put_part(self, upload: Parts, number: int, data: bytes | bytearray) -> str:
@@ -313,7 +320,9 @@ class S3Store:
         while True:
             answer = self._call("list_multipart_uploads", Prefix=self._full(prefix), **markers)
             for upload in answer.get("Uploads", ()):
-                if upload["UploadId"] not in self._running:
+                # In this order: what is no longer beginning is running.
+                ours = upload["Key"] in self._beginning or upload["UploadId"] in self._running
+                if not ours:
                     self._abort(upload["Key"], upload["UploadId"])
                     cleared += 1
             if not answer.get("IsTruncated"):

@@ -40,6 +40,7 @@ def request_name(request: Request) -> str:
 class LittleS3:
     """The script.
 
+    :ivar keys: of the uploads; ``a/b`` of others.
     :ivar wrong: by name of request, the answers that come first, one each; an answer of None is
         the right one.
     :ivar always_wrong: by name of request, the answer to every further one, or what makes it.
@@ -49,6 +50,7 @@ class LittleS3:
     objects: dict[str, bytes] = field(factory=dict)
     etags: dict[str, str] = field(factory=dict)
     uploads: dict[str, dict[int, bytes]] = field(factory=dict)
+    keys: dict[str, str] = field(factory=dict)
     wrong: dict[str, list[Answer | None]] = field(factory=dict)
     always_wrong: Mapping[str, Answer | Script] = field(factory=dict)
     lost: set[str] = field(factory=set)
@@ -66,6 +68,8 @@ class LittleS3:
         return answer
 
     def _right(self, name: str, request: Request) -> Answer:
+        if name == "begin":
+            return self.begin(request)
         answer: Answer = getattr(self, "_" + name)(request)
         return answer
 
@@ -107,9 +111,11 @@ class LittleS3:
         self.objects.pop(request.path, None)
         return Answer(200, b"<DeleteResult></DeleteResult>")
 
-    def _begin(self, request: Request) -> Answer:
+    def begin(self, request: Request) -> Answer:
+        """The right answer to a request that begins an upload."""
         upload_id = uuid4().hex
         self.uploads[upload_id] = {}
+        self.keys[upload_id] = request.path.split("/", 2)[2]
         inner = f"<UploadId>{upload_id}</UploadId>"
         root = "InitiateMultipartUploadResult"
         return Answer(200, f"<{root}>{inner}</{root}>".encode())
@@ -145,7 +151,8 @@ class LittleS3:
         left = sorted(upload_id for upload_id in self.uploads if upload_id > after)
         page = left[:1000]
         lines = [
-            f"<Upload><Key>a/b</Key><UploadId>{upload_id}</UploadId></Upload>" for upload_id in page
+            f"<Upload><Key>{self.keys.get(each, 'a/b')}</Key><UploadId>{each}</UploadId></Upload>"
+            for each in page
         ]
         if len(left) > len(page):
             lines.append("<IsTruncated>true</IsTruncated><NextKeyMarker>a/b</NextKeyMarker>")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import gatherResults
 
 from raic.backends.s3 import S3Credentials, S3Settings
@@ -146,6 +147,22 @@ class LeavingsTests(Scripted):
         await upload.write(b"x" * 10 * MIB)
         self.assertEqual(await self.provider.clear_interrupted_uploads(""), 1)
         await upload.write(b"x" * MIB)
+        await upload.finish()
+        self.assertEqual(len(self.s3.objects[PATH]), 11 * MIB)
+
+    @driven
+    async def test_what_is_just_beginning_stays(self) -> None:
+        clearing = []
+
+        def begun_but_not_answered(request: Request) -> Answer:
+            answer = self.s3.begin(request)
+            clearing.append(self.provider.clear_interrupted_uploads(""))
+            return evolve(answer, after=0.5)
+
+        self.s3.always_wrong = {"begin": begun_but_not_answered}
+        upload = self.provider.open_upload(KEY, 11 * MIB)
+        await upload.write(b"x" * 11 * MIB)
+        self.assertEqual(await clearing[0], 0)
         await upload.finish()
         self.assertEqual(len(self.s3.objects[PATH]), 11 * MIB)
         self.assertEqual(await self.provider.clear_interrupted_uploads(""), 0)

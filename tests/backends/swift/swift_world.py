@@ -10,7 +10,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from raic.backends.patience import Patience
 from raic.backends.swift import SwiftProvider, SwiftSettings
+from raic.backends.swift.store import SwiftStore
 from tests.contracts.driving import reactor
 from tests.services.swift import SwiftServer, swift_server
 
@@ -67,6 +69,12 @@ class SwiftWorld:
         """One on the container, not started."""
         settings = self.settings(**others)
         return SwiftProvider(self.container, settings, self.credentials, reactor, page)
+
+    def store(self) -> SwiftStore:
+        """What a provider calls in its threads: each call has been answered when it returns."""
+        settings = self.settings()
+        patience = Patience(self.container, reactor)
+        return SwiftStore(self.container, settings, self.credentials, reactor, patience)
 
     def close(self) -> None:
         """Let go of connections."""
