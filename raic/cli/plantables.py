@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
@@ -45,6 +45,37 @@ _ANSWER = (
 )
 
 
+Column = tuple[str, Callable[[Plan], Text | str]]
+"""A heading, and what stands below it."""
+
+_CHOICE: Sequence[Column] = (
+    ("k-of-N", lambda plan: Text(f"{plan.choice.needed}-of-{plan.choice.total}", "bold")),
+    ("#happy", lambda plan: f"{plan.choice.happy}"),
+)
+_COSTS: Sequence[Column] = (
+    ("#bytes", lambda plan: f"{plan.overhead:.2f}x"),
+    ("#storage", lambda plan: f"{plan.costs.storage:.2f}"),
+    ("#requests", lambda plan: f"{plan.costs.requests:.2f}"),
+    ("#download", lambda plan: f"{plan.costs.download:.2f}"),
+    ("#a month", lambda plan: Text(f"{plan.costs.total:.2f}", "bold")),
+)
+_REQUESTS: Sequence[Column] = (
+    ("#requests\na write", lambda plan: f"{plan.write_requests}"),
+    ("#requests\na read", lambda plan: f"{plan.read_requests}"),
+)
+_LOST: Sequence[Column] = (
+    ("#lost\nat once", lambda plan: f"{plan.lost_at_once}"),
+    ("#lost\nrepaired", lambda plan: f"{plan.lost_repaired}"),
+)
+_AVAILABLE: Sequence[Column] = (
+    ("#available\nfor reads", lambda plan: percent(plan.reads_down)),
+    ("#available\nfor writes", lambda plan: percent(plan.writes_down)),
+)
+_WORST: Sequence[Column] = (("worst domain", lambda plan: Text(worst_domain(plan.losses))),)
+_SAFETY = (*_LOST, *_WORST)
+_COLUMNS = (*_COSTS, *_REQUESTS, *_LOST, *_AVAILABLE, *_WORST)
+
+
 def print_plans(
     offers: Sequence[Offer],
     demand: Demand,
@@ -65,16 +96,17 @@ def print_plans(
 
 
 def percent(down: float) -> str:
-    """An availability, with at least two digits that tell it from 100 %.
+    """An availability, with two digits that tell it from 100 % where so many are known.
 
     :param down: the part of the time in which it is not there.
     """
     lost = Decimal(f"{down * 100:.6e}")  # without what binary fractions add
     if lost <= 0:
         return "100 %"
-    digits = max(2, 1 - lost.adjusted())
-    if digits > _MOST_DIGITS:
-        return f"> {100 - Decimal(1).scaleb(-_MOST_DIGITS)} %"
+    least = Decimal(1).scaleb(-_MOST_DIGITS)
+    if lost < least:
+        return f"> {100 - least} %"
+    digits = min(max(2, 1 - lost.adjusted()), _MOST_DIGITS)
     return f"{(100 - lost).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)} %"
 
 
@@ -114,45 +146,23 @@ def _print_choices(console: Console, demand: Demand, plans: Sequence[Plan]) -> N
     used = dict.fromkeys(plan.providers for plan in plans)
     made = "  ".join(f"N = {len(names)}: {', '.join(names)}." for names in used)
     _say(console, f"{asked}  {made}")
-    table = _table(
-        "k-of-N",
-        "#happy",
-        "#bytes",
-        "#storage",
-        "#requests",
-        "#download",
-        "#a month",
-        "#requests\na write",
-        "#requests\na read",
-        "#lost\nat once",
-        "#lost\nrepaired",
-        "#available\nfor reads",
-        "#available\nfor writes",
-        "worst domain",
-    )
+    whole = _choices_table(plans, _COLUMNS)
+    if console.measure(whole, options=_unlimited(console)).maximum <= console.width:
+        console.print(whole)
+        return
+    for columns in (_COSTS, _REQUESTS + _AVAILABLE, _SAFETY):
+        console.print(_choices_table(plans, columns))
+
+
+def _unlimited(console: Console) -> ConsoleOptions:
+    return console.options.update_width(2 * FILE_WIDTH)
+
+
+def _choices_table(plans: Sequence[Plan], columns: Sequence[Column]) -> Table:
+    table = _table(*(heading for heading, _ in (*_CHOICE, *columns)))
     for plan in plans:
-        _add_choice(table, plan)
-    console.print(table)
-
-
-def _add_choice(table: Table, plan: Plan) -> None:
-    choice, costs = plan.choice, plan.costs
-    table.add_row(
-        Text(f"{choice.needed}-of-{choice.total}", "bold"),
-        f"{choice.happy}",
-        f"{plan.overhead:.2f}x",
-        f"{costs.storage:.2f}",
-        f"{costs.requests:.2f}",
-        f"{costs.download:.2f}",
-        Text(f"{costs.total:.2f}", "bold"),
-        f"{plan.write_requests}",
-        f"{plan.read_requests}",
-        f"{plan.lost_at_once}",
-        f"{plan.lost_repaired}",
-        percent(plan.reads_down),
-        percent(plan.writes_down),
-        Text(worst_domain(plan.losses)),
-    )
+        table.add_row(*(cell(plan) for _, cell in (*_CHOICE, *columns)))
+    return table
 
 
 def _print_ways(console: Console, coding: Coding, ways: Sequence[Arrangement]) -> None:

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.array.losing import Loss
+from raic.cli import main
 from raic.cli.plantables import percent, worst_domain
 from tests.cli.test_commands import invoke
 from tests.config.nodes import node_directory
@@ -99,7 +101,7 @@ class Plans(SynchronousTestCase):
         self.assertEqual(overheads, [3.33, 3.33, 5.0, 1.5])
 
     def test_the_tables_say_the_same(self) -> None:
-        if "COLUMNS" in os.environ:  # as when there is a terminal, which is never wide enough
+        if "COLUMNS" in os.environ:  # as when there is a terminal, which may be narrow
             self.addCleanup(os.environ.__setitem__, "COLUMNS", os.environ.pop("COLUMNS"))
         result = invoke("plan", *THREE, "--client=3-of-10")
         self.assertEqual(result.exit_code, 0, result.output)
@@ -111,6 +113,16 @@ class Plans(SynchronousTestCase):
         self.assertIn("Why not just lower the grid's own N?", told)
         self.assertIn("3-of-10 an array, 2-of-3 5.00x", told)
         self.assertIn("nobody measures it", told)
+
+    def test_a_narrow_terminal_gets_several_tables(self) -> None:
+        result = CliRunner().invoke(main, ["plan", *THREE], env={"COLUMNS": "80"})
+        self.assertEqual(result.exit_code, 0, result.output)
+        rows = (line.split() for line in result.output.splitlines())
+        found = [row[2:] for row in rows if row[:2] == ["2-of-3", "3"]]
+        costs, available, losses = found
+        self.assertEqual(costs, ["1.50x", "14.50", "0.00", "0.00", "14.50"])
+        self.assertEqual(available, ["3", "2", "99.9979", "%", "98.80", "%"])
+        self.assertEqual(losses, ["1", "1", "us:", "all", "is", "lost"])
 
     def test_mistakes_are_told(self) -> None:
         for arguments, text in (
@@ -138,6 +150,8 @@ class Words(SynchronousTestCase):
             (0.1, "90.00 %"),
             (0.001, "99.90 %"),
             (0.00000123, "99.99988 %"),
+            (1.01e-9, "99.9999999 %"),
+            (0.99e-9, "> 99.9999999 %"),
             (1e-12, "> 99.9999999 %"),
             (1.0, "0.00 %"),
         ):
