@@ -81,7 +81,9 @@ def make_certifier(
     if settings.cloud is None:
         return _certify_folder(config, settings, options, reactor, progress)
     sources = standard_sources(config.node_directory, identity.server_id, os.environ)
-    credentials = Credentials([settings.cloud.wanted], sources.ordered, reactor)
+    credentials = Credentials(
+        [settings.cloud.wanted], sources.ordered, reactor, config.node_directory
+    )
     leaf = make_leaf(settings.cloud, identity, credentials.of(settings.name), reactor)
     bare = evolve(settings.cloud.layers, cache=None, log_interval=None, circuit=None)
     random = Random()  # noqa: S311 - it spreads retries

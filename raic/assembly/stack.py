@@ -78,7 +78,7 @@ def make_stack(
     is_array = isinstance(backend, ArraySettings)
     if wanted or is_array:  # which a cloud may join
         sources = standard_sources(config.node_directory, identity.server_id, os.environ)
-        credentials = Credentials(wanted, sources.ordered, reactor)
+        credentials = Credentials(wanted, sources.ordered, reactor, config.node_directory)
     book = SpaceBook(config, reactor)
     members = tuple(
         make_member(

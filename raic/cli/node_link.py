@@ -101,9 +101,7 @@ class NodeLink:
             with socket_address(self._directory / SOCKET_NAME) as address:
                 channel.connect(address)
         except (FileNotFoundError, ConnectionRefusedError):
-            missing = NodeNotRunning(f"no node runs in {self._directory}")
-            missing.remedy = f"start it: raic run {self._directory}"
-            raise missing from None
+            raise self._missing() from None
         except PermissionError:
             denied = NodeNotRunning(f"the node in {self._directory} is another user's")
             denied.remedy = "run this as the node's own user"
@@ -112,6 +110,16 @@ class NodeLink:
             away = NodeNotRunning(f"the node in {self._directory} cannot be reached: {error}")
             away.remedy = "wait a little, or start the node again"
             raise away from None
+
+    def _missing(self) -> NodeNotRunning:
+        servers = _servers(self._directory)
+        if servers:
+            several = NodeNotRunning(f"{self._directory} has several servers")
+            several.remedy = f"name one of {', '.join(map(str, servers))}"
+            return several
+        missing = NodeNotRunning(f"no node runs in {self._directory}")
+        missing.remedy = f"start it: raic run {self._directory}"
+        return missing
 
     def _result(
         self,
@@ -135,7 +143,7 @@ def ask_servers(node_directory: Path, command: str) -> list[Any]:
     :raises NodeNotRunning: none runs.
     :raises RaicError: as :meth:`NodeLink.follow` does.
     """
-    servers = sorted(path for path in (node_directory / FOLDER).glob("*") if path.is_dir())
+    servers = _servers(node_directory)
     answers = []
     for place in servers or [node_directory]:
         try:
@@ -148,6 +156,11 @@ def ask_servers(node_directory: Path, command: str) -> list[Any]:
     missing = NodeNotRunning(f"none of the servers in {node_directory} runs")
     missing.remedy = f"start them: raic run {node_directory}"
     raise missing
+
+
+def _servers(node_directory: Path) -> list[Path]:
+    """The directories of several servers; none if the node is a single one."""
+    return sorted(path for path in (node_directory / FOLDER).glob("*") if path.is_dir())
 
 
 def _told(error: Mapping[str, Any]) -> RaicError:

@@ -96,7 +96,7 @@ class NodeProcess:
         self._starting: list[Deferred[None]] | None = None
         self._finishing: Deferred[Any] | None = None
         self._serves = False
-        self._failed = 0
+        self._failed: list[str] = []
         self._ending = False
         self.code = 0
 
@@ -158,8 +158,8 @@ class NodeProcess:
             text = f"raic: the node did not start:\n{failure.getTraceback()}"
         self._teller.say(text, server=server.name, error=True)
         self._manager.status(text)
-        self._failed += 1
-        if self._failed < len(self._nodes):
+        self._failed.append(server.name)
+        if len(self._failed) < len(self._nodes):
             return node.stop()
         self.code = MISTAKEN if isinstance(error, ConfigurationError) else FAILED
         self._end()
@@ -173,9 +173,13 @@ class NodeProcess:
     def _started(self, _: object) -> None:
         if not self._ending:
             self._serves = True
-            self._teller.say("storage node is ready")
-            self._manager.ready("storage node is ready")
+            self._teller.say(self._how_ready())
+            self._manager.ready(self._how_ready())
             self._heartbeat.start()
+
+    def _how_ready(self) -> str:
+        failed = [server.name for server, _ in self._nodes if server.name in self._failed]
+        return "storage node is ready" + (f", but not {', '.join(failed)}" if failed else "")
 
     # While they run
 
@@ -198,7 +202,7 @@ class NodeProcess:
 
     def _reloaded(self, result: Any) -> Any:
         if self._serves:
-            self._manager.ready("storage node is ready")
+            self._manager.ready(self._how_ready())
         return result
 
     # Ending

@@ -61,7 +61,7 @@ class Several(SynchronousTestCase):
         (self.node / "file").write_text("")
         self.configure(two="file")
         program = self.start()
-        program.wait_for_output("storage node is ready", SECONDS)
+        program.wait_for_output("storage node is ready, but not two", SECONDS)
         self.assertIn("two: raic: two: start", program.output())
         self.assertIn("two: what to do:", program.output())
         tested = raic("selftest", self.node / "servers" / "one")
@@ -101,3 +101,12 @@ class Several(SynchronousTestCase):
         self.assertEqual(refused.returncode, 2)
         self.assertIn("one server at a time", refused.stderr)
         self.assertIn("has several servers", here("restore", "--local", self.node).output)
+
+    def test_what_is_about_one_of_them_asks_which(self) -> None:
+        self.start().wait_for_output("storage node is ready", SECONDS)
+        for words in (("array", "status"), ("array", "scrub"), ("drill", "--end")):
+            told = here(*words, self.node)
+            self.assertIn("has several servers", told.output)
+            self.assertIn(
+                f"name one of {self.node}/servers/one, {self.node}/servers/two", told.output
+            )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -43,11 +44,13 @@ class Answer:
 
     :ivar found: by field.
     :ivar troubles: of the sources that were asked before everything needed was found.
+    :ivar node_directory: whose provider it is; None if that is not known.
     """
 
     wanted: Wanted
     found: Mapping[str, Found] = field(factory=dict)
     troubles: tuple[Trouble, ...] = ()
+    node_directory: Path | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -72,14 +75,17 @@ class Answer:
         if not self.missing:
             return []
         variables = ", ".join(variable_name(name, each) for each in self.missing)
+        where = f" --nodedir {self.node_directory}" if self.node_directory else ""
         return [
             f"[provider:{name}]: no {', '.join(self.missing)} found:"
-            f" run 'raic credentials set {name}', or set {variables}",
+            f" run 'raic credentials set {name}{where}', or set {variables}",
             *(f"[provider:{name}]: {each.problem}: {each.remedy}" for each in self.troubles),
         ]
 
 
-def find_credentials(wanted: Wanted, sources: Sequence[Source]) -> Answer:
+def find_credentials(
+    wanted: Wanted, sources: Sequence[Source], node_directory: Path | None = None
+) -> Answer:
     """Ask the sources in their order until everything needed was found; blocks.
 
     A source in trouble is passed over: what comes after it may have the secret.  Once all is
@@ -100,7 +106,7 @@ def find_credentials(wanted: Wanted, sources: Sequence[Source]) -> Answer:
             continue
         for name, secret in secrets.items():
             found.setdefault(name, Found(secret, source.kind))
-    return Answer(wanted, found, tuple(troubles))
+    return Answer(wanted, found, tuple(troubles), node_directory)
 
 
 @frozen
@@ -119,13 +125,21 @@ class Credentials:
 
     :param sources: in the order in which they are asked.
     :param clock: its ``seconds`` is called in worker threads.
+    :param node_directory: the node's, for what to do where some are missing.
     """
 
     _log = Logger()
 
-    def __init__(self, wanted: Iterable[Wanted], sources: Sequence[Source], clock: Any) -> None:
+    def __init__(
+        self,
+        wanted: Iterable[Wanted],
+        sources: Sequence[Source],
+        clock: Any,
+        node_directory: Path | None = None,
+    ) -> None:
         self._wanted = {each.provider: each for each in wanted}
         self._sources = sources
+        self._node_directory = node_directory
         self._clock = clock
         self._locks = {provider: Lock() for provider in self._wanted}
         self._readings: dict[str, _Reading] = {}
@@ -175,7 +189,7 @@ class Credentials:
 
     def _read(self, provider: str) -> _Reading:
         before = self._readings.get(provider)
-        answer = find_credentials(self._wanted[provider], self._sources)
+        answer = find_credentials(self._wanted[provider], self._sources, self._node_directory)
         old_troubles = () if before is None else before.answer.troubles
         for trouble in answer.troubles:
             if trouble not in old_troubles:
@@ -186,7 +200,7 @@ class Credentials:
                 )
         if before is not None and _is_better(before.answer, answer):
             # The troubles are kept for the next comparison, the secrets for use.
-            answer = Answer(answer.wanted, before.answer.found, answer.troubles)
+            answer = evolve(answer, found=before.answer.found)
         is_new = before is None or answer.found != before.answer.found
         reading = _Reading(answer, self._clock.seconds(), is_new)
         self._readings[provider] = reading

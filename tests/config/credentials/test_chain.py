@@ -139,13 +139,14 @@ class Finding(SynchronousTestCase):
 
     def test_what_is_missing_is_told_with_the_commands_that_help(self) -> None:
         first = Scripted("first", {"access_key_id": Secret(KEY_ID)})
-        answer = find_credentials(s3(), [first, Scripted("second", trouble="locked")])
+        second = Scripted("second", trouble="locked")
+        answer = find_credentials(s3(), [first, second], Path("/srv/raic"))
         error = self.assertRaises(ConfigurationError, answer.reveal)
         self.assertEqual(
             error.problems,
             (
-                "[provider:aws]: no secret_access_key found: run 'raic credentials set aws', or"
-                " set RAIC_AWS_SECRET_ACCESS_KEY",
+                "[provider:aws]: no secret_access_key found: run 'raic credentials set aws"
+                " --nodedir /srv/raic', or set RAIC_AWS_SECRET_ACCESS_KEY",
                 "[provider:aws]: locked: mend it",
             ),
         )
