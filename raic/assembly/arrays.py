@@ -20,7 +20,7 @@ from raic.backends.array.drill import DrillLayer
 from raic.backends.array.drillmeter import DrillMeter
 from raic.backends.array.members import Member
 from raic.backends.array.provider import ArrayProvider
-from raic.backends.array.quorum import QuorumProvider
+from raic.backends.array.quorum import QuorumObjects
 from raic.backends.array.settings import ArraySettings as Behaviour
 from raic.backends.layers.observation import ObservationLayer
 from raic.backends.layers.readcache import ReadCacheLayer
@@ -29,7 +29,7 @@ from raic.config.identity import Identity
 from raic.config.loading import load_config
 from raic.config.model import ArraySettings, Config
 from raic.errors import IdentityError
-from raic.interfaces import IStorageProvider, IWorkers
+from raic.interfaces import ISmallObjects, IStorageProvider, IWorkers
 from raic.shares.keys import parse_claim_key
 
 _LOG_SECONDS = 60.0
@@ -51,7 +51,7 @@ class ArrayStack:
     """
 
     provider: IStorageProvider
-    claims: IStorageProvider
+    claims: ISmallObjects
     members: tuple[Member, ...]
     array: ArrayProvider
     ledger: LateLedger
@@ -116,7 +116,7 @@ def make_array(
     cache = None
     if settings.cache is not None:
         provider = cache = ReadCacheLayer(observation, settings.cache, length_of)
-    claims = QuorumProvider(settings.name, with_claims, settings.happy)
+    claims = QuorumObjects(settings.name, with_claims, settings.happy, array.why_not)
     return ArrayStack(
         provider,
         claims,

@@ -20,7 +20,7 @@ from raic.config.identity import Identity
 from raic.config.model import ArraySettings, Config
 from raic.deferreds import async_to_deferred
 from raic.errors import IndexMissing, PrefixOwned, ProviderError
-from raic.interfaces import IIndex, ILocalListing, IStorageProvider, IWorkers
+from raic.interfaces import IIndex, ILocalListing, ISmallObjects, IStorageProvider, IWorkers
 from raic.shares.claims import Claimant, newest_claim
 from raic.shares.index import create_index, open_index
 from raic.shares.index.measures import Measure
@@ -45,7 +45,7 @@ class ProviderStack:
     """
 
     provider: IStorageProvider
-    untagged: IStorageProvider
+    untagged: ISmallObjects
     members: tuple[MemberStack, ...]
     book: SpaceBook
     credentials: Credentials | None = None

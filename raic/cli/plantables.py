@@ -150,7 +150,7 @@ def _print_choices(console: Console, demand: Demand, plans: Sequence[Plan]) -> N
     if console.measure(whole, options=_unlimited(console)).maximum <= console.width:
         console.print(whole)
         return
-    for columns in (_COSTS, _REQUESTS + _AVAILABLE, _SAFETY):
+    for columns in (_COSTS, (*_REQUESTS, *_AVAILABLE), _SAFETY):
         console.print(_choices_table(plans, columns))
 
 

@@ -18,6 +18,7 @@ from raic.interfaces.providers import (
     IServiceClock,
     IServiceTraits,
     IShortPages,
+    ISmallObjects,
     IStorageProvider,
 )
 from raic.interfaces.service import (
@@ -47,6 +48,7 @@ __all__ = [
     "IServiceTraits",
     "IShareReader",
     "IShortPages",
+    "ISmallObjects",
     "IStorageProvider",
     "IStorageService",
     "IWorkers",

@@ -67,7 +67,25 @@ class IMadeUpload(Interface):
         """
 
 
-class IStorageProvider(Interface):
+class ISmallObjects(Interface):
+    """What there is to be done with objects that fit in memory: a part of every provider.
+
+    It is all that claims on a prefix need, which lie beside a node's other objects.
+    """
+
+    name = Attribute("As that of :class:`IStorageProvider`. (str)")
+
+    def put_object(key: str, data: bytes) -> Deferred[Stored]:
+        """As :meth:`IStorageProvider.put_object`."""
+
+    def get_object(key: str, offset: int, length: int) -> Deferred[bytes]:
+        """As :meth:`IStorageProvider.get_object`."""
+
+    def list_objects(prefix: str, token: str | None) -> Deferred[ObjectPage]:
+        """As :meth:`IStorageProvider.list_objects`."""
+
+
+class IStorageProvider(ISmallObjects):
     """A place for named byte strings that are written once, read, listed and deleted.
 
     A **key** is at most 512 characters of lower-case ASCII letters, digits, and ``./-_``; it has

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from raic.deferreds import async_to_deferred
 from raic.errors import ObjectCorrupt, ObjectNotFound, OwnershipUnknown, SealBroken
-from raic.interfaces import IStorageProvider
+from raic.interfaces import ISmallObjects
 from raic.shares.keys import CLAIMS, ClaimKey, new_transaction_id, parse_claim_key
 from raic.shares.layout import CLAIM_MAGIC, claim_header, read_header, read_open_part
 from raic.shares.listing import pages
@@ -96,7 +96,7 @@ class Claimant:
 
 
 @async_to_deferred
-async def list_claims(provider: IStorageProvider) -> list[ClaimKey]:
+async def list_claims(provider: ISmallObjects) -> list[ClaimKey]:
     """The claims on the prefix, the oldest first.
 
     :return: fires with them; fails with a ``ProviderError``.
@@ -108,7 +108,7 @@ async def list_claims(provider: IStorageProvider) -> list[ClaimKey]:
 
 
 @async_to_deferred
-async def read_claim(provider: IStorageProvider, claimant: Claimant, key: ClaimKey) -> Claim | None:
+async def read_claim(provider: ISmallObjects, claimant: Claimant, key: ClaimKey) -> Claim | None:
     """One claim.
 
     :return: fires with it, or with None when it is not there any more; fails with a
@@ -124,7 +124,7 @@ async def read_claim(provider: IStorageProvider, claimant: Claimant, key: ClaimK
 
 
 @async_to_deferred
-async def newest_claim(provider: IStorageProvider, claimant: Claimant) -> Claim | None:
+async def newest_claim(provider: ISmallObjects, claimant: Claimant) -> Claim | None:
     """The claim that counts.
 
     :return: fires with it, or with None when nobody has claimed the prefix; fails with a

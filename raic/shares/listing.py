@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from raic.interfaces import IStorageProvider
+from raic.interfaces import ISmallObjects
 from raic.shares.keys import encode_index
 from raic.values import ListedObject
 
@@ -24,7 +24,7 @@ def folder(prefix: str, storage_index: bytes) -> str:
     return f"{prefix}{text[:2]}/{text}/"
 
 
-async def pages(provider: IStorageProvider, prefix: str) -> AsyncIterator[tuple[ListedObject, ...]]:
+async def pages(provider: ISmallObjects, prefix: str) -> AsyncIterator[tuple[ListedObject, ...]]:
     """The pages of a listing that hold anything, in ascending order of keys.
 
     Raises what :meth:`IStorageProvider.list_objects` fails with.

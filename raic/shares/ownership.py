@@ -18,7 +18,7 @@ from twisted.logger import Logger, LogLevel
 
 from raic.deferreds import async_to_deferred
 from raic.errors import IndexFailure, OwnershipUnknown, PrefixOwned, ProviderError
-from raic.interfaces import IIndex, IStorageProvider
+from raic.interfaces import IIndex, ISmallObjects
 from raic.shares.ages import REQUEST_SECONDS, UNKNOWN_SECONDS
 from raic.shares.claims import Claim, Claimant, list_claims, newest_claim, read_claim
 from raic.shares.keys import HIGHEST_EPOCH, ClaimKey
@@ -76,7 +76,7 @@ class Ownership:
 
     def __init__(
         self,
-        provider: IStorageProvider,
+        provider: ISmallObjects,
         index: IIndex,
         sealer: Sealer,
         server_id: str,

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from raic.deferreds import async_to_deferred
 from raic.errors import ProviderError
-from raic.interfaces import IIndex, IStorageProvider
+from raic.interfaces import IIndex, ISmallObjects, IStorageProvider
 from raic.shares.ages import UNKNOWN_SECONDS
 from raic.shares.comparing import Compared, compare, is_whole
 from raic.shares.expunging import FoundExpunged, find_expunged
@@ -32,7 +32,7 @@ from raic.values import Garbage, Lease, ListedObject, SlotVersion
 
 
 @async_to_deferred
-async def highest_epoch(provider: IStorageProvider, claims: IStorageProvider | None = None) -> int:
+async def highest_epoch(provider: IStorageProvider, claims: ISmallObjects | None = None) -> int:
     """The highest epoch that any key carries, claims' too; 0 when none does.
 
     The index to rebuild into must be created with a higher one, so that everything written from

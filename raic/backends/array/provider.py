@@ -242,6 +242,10 @@ class ArrayProvider:
         """Why members could not be started yet, by name."""
         return {} if self._starter is None else self._starter.errors
 
+    def why_not(self, name: str) -> ProviderError | None:
+        """Why a member cannot be asked anything yet; None if it can."""
+        return None if self._starter is None else self._starter.why_not(name)
+
     # As a provider
 
     def start(self) -> Deferred[None]:

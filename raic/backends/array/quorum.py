@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -14,8 +14,8 @@ from zope.interface import implementer
 from raic.backends.array.members import Member
 from raic.deferreds import async_to_deferred
 from raic.errors import ObjectNotFound, OutcomeUnknown, OwnershipUnknown, ProviderError
-from raic.interfaces import IObjectUpload, IStorageProvider
-from raic.values import ListedObject, ObjectPage, Space, Stored
+from raic.interfaces import ISmallObjects
+from raic.values import ListedObject, ObjectPage, Stored
 
 T = TypeVar("T")
 
@@ -24,51 +24,37 @@ _MOST_PAGES = 100
 _Listed: TypeAlias = "tuple[Member, list[ListedObject]]"
 
 
-@implementer(IStorageProvider)
-class QuorumProvider:
+@implementer(ISmallObjects)
+class QuorumObjects:
     """Writes each object whole to all members, and reads it from any.
 
     What it writes is on more than ``total - happy`` members, and it lists at least ``happy`` of
     them: so whoever can write to the array sees every claim, whichever members are away.
 
-    It neither starts nor stops the members.
-
     :param members: asked for the present ones: those that take the place of others are given what
         these have, whenever it is listed.
     :param happy: how many members a write of the array needs.
+    :param why_not: says by name why a member is not to be asked anything, if it is not.
     """
 
     _log = Logger()
 
-    def __init__(self, name: str, members: Callable[[], Sequence[Member]], happy: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        members: Callable[[], Sequence[Member]],
+        happy: int,
+        why_not: Callable[[str], ProviderError | None] = lambda name: None,
+    ) -> None:
         self.name = name
         self._members = members
         self._happy = happy
+        self._why_not = why_not
         self._copying: Deferred[None] | None = None
-
-    def start(self) -> Deferred[None]:
-        """Nothing: the array starts its members."""
-        return _nothing()
-
-    def stop(self) -> Deferred[None]:
-        """Nothing: the array stops its members."""
-        return _nothing()
-
-    def buffer_size(self, size: int) -> int:
-        """See :class:`raic.interfaces.IStorageProvider`."""
-        return size
-
-    def open_upload(self, key: str, size: int) -> IObjectUpload:
-        """Never called: claims are small."""
-        raise NotImplementedError("only small objects are written whole to all members")
-
-    def stream_object(self, key: str, offset: int, length: int, consumer: object) -> Deferred[int]:
-        """Never called: claims are small."""
-        raise NotImplementedError("only small objects are written whole to all members")
 
     @async_to_deferred
     async def put_object(self, key: str, data: bytes) -> Stored:
-        """See :class:`raic.interfaces.IStorageProvider`.
+        """See :class:`raic.interfaces.ISmallObjects`.
 
         With fewer members than are to have it, it fails with ``OutcomeUnknown``: some may.
         """
@@ -82,10 +68,14 @@ class QuorumProvider:
 
     @async_to_deferred
     async def get_object(self, key: str, offset: int, length: int) -> bytes:
-        """See :class:`raic.interfaces.IStorageProvider`."""
+        """See :class:`raic.interfaces.ISmallObjects`."""
         failed: list[Exception] = []
         members = self._members()
         for member in members:
+            reason = self._why_not(member.name)
+            if reason is not None:
+                failed.append(reason)
+                continue
             try:
                 return await member.provider.get_object(key, offset, length)
             except ProviderError as error:
@@ -97,7 +87,7 @@ class QuorumProvider:
 
     @async_to_deferred
     async def list_objects(self, prefix: str, token: str | None) -> ObjectPage:
-        """See :class:`raic.interfaces.IStorageProvider`; all in one page.
+        """See :class:`raic.interfaces.ISmallObjects`; all in one page.
 
         Fires as soon as enough members have answered, so that none that is slow holds it up.
         """
@@ -115,24 +105,6 @@ class QuorumProvider:
         merged = {found.key: found for _, objects in listed for found in objects}
         self._spread(merged, list(listed))
         return ObjectPage(tuple(merged[key] for key in sorted(merged)), None)
-
-    @async_to_deferred
-    async def delete_objects(self, keys: Collection[str]) -> frozenset[str]:
-        """See :class:`raic.interfaces.IStorageProvider`."""
-        left, failed = await self._ask(
-            self._members(), lambda member: member.provider.delete_objects(keys)
-        )
-        return frozenset(keys) if failed else frozenset().union(*left)
-
-    @async_to_deferred
-    async def get_space(self) -> Space:
-        """See :class:`raic.interfaces.IStorageProvider`."""
-        spaces, failed = await self._ask(
-            self._members(), lambda member: member.provider.get_space()
-        )
-        if not spaces:
-            raise failed[0]
-        return Space(None, min(space.available for space in spaces))
 
     def _spread(self, merged: Mapping[str, ListedObject], listed: Sequence[_Listed]) -> None:
         """Give members what others have, in the background: nobody waits for it."""
@@ -186,7 +158,11 @@ class QuorumProvider:
             if not outcome.called and (is_over or len(answers) == enough):
                 outcome.callback((answers, failed))
 
-        for asked in [call(member) for member in members]:
+        def ask(member: Member) -> Deferred[T]:
+            reason = self._why_not(member.name)
+            return call(member) if reason is None else fail(reason)
+
+        for asked in [ask(member) for member in members]:
             asked.addCallbacks(answers.append, failure).addCallback(ended)
         return outcome
 
@@ -197,12 +173,7 @@ def _too_few(count: int, members: Sequence[Member], failed: Sequence[Exception])
 
 
 @async_to_deferred
-async def _nothing() -> None:
-    pass
-
-
-@async_to_deferred
-async def _list_all(provider: IStorageProvider, prefix: str) -> list[ListedObject]:
+async def _list_all(provider: ISmallObjects, prefix: str) -> list[ListedObject]:
     found: list[ListedObject] = []
     token = None
     for _ in range(_MOST_PAGES):

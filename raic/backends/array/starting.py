@@ -14,7 +14,7 @@ from raic.backends.array.acknowledging import Acknowledgement, Waiting
 from raic.backends.array.members import Member
 from raic.backends.array.settings import ArraySettings
 from raic.backends.array.unwritten import too_few, translated
-from raic.errors import ProviderError, ProviderTimedOut
+from raic.errors import ProviderError, ProviderTimedOut, ProviderUnreachable
 
 
 class Starter:
@@ -54,6 +54,14 @@ class Starter:
     def stands(self, name: str) -> bool:
         """Whether a member has been started, by this or before."""
         return name not in self._awaited
+
+    def why_not(self, name: str) -> ProviderError | None:
+        """Why a member does not stand yet; None if it does."""
+        if self.stands(name):
+            return None
+        return self._errors.get(name) or ProviderUnreachable(
+            name, "start", "it has not been started yet"
+        )
 
     def when_it_stands(self, name: str, function: Callable[[], None]) -> None:
         """Call as soon as a member that does not stand has been started."""

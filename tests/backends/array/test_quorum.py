@@ -6,12 +6,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from raic.backends.array.members import Member
-from raic.backends.array.quorum import QuorumProvider
+from raic.backends.array.quorum import QuorumObjects
 from raic.backends.faults import FaultPlan
 from raic.backends.faulty import FaultyProvider
 from raic.backends.memory import MemoryProvider
-from raic.errors import ObjectNotFound, OutcomeUnknown, OwnershipUnknown
-from raic.interfaces import IStorageProvider
+from raic.errors import ObjectNotFound, OutcomeUnknown, OwnershipUnknown, ProviderUnreachable
+from raic.interfaces import ISmallObjects
 
 KEY = "claims/1.abc.3"
 
@@ -24,7 +24,7 @@ class Claims(SynchronousTestCase):
         for member in self.members:
             self.successResultOf(member.start())
         self.present = [Member(m.name, m) for m in self.members]
-        self.quorum = QuorumProvider("x", lambda: self.present, 3)
+        self.quorum = QuorumObjects("x", lambda: self.present, 3)
 
     def lose(self, *names: str) -> None:
         for member in self.members:
@@ -44,10 +44,8 @@ class Claims(SynchronousTestCase):
             for found in self.successResultOf(self.quorum.list_objects("claims/", None)).objects
         ]
 
-    def test_it_is_a_provider(self) -> None:
-        verifyObject(IStorageProvider, self.quorum)
-        self.successResultOf(self.quorum.start())
-        self.successResultOf(self.quorum.stop())
+    def test_it_is_what_claims_need(self) -> None:
+        verifyObject(ISmallObjects, self.quorum)
 
     def test_an_object_is_whole_on_every_member(self) -> None:
         self.successResultOf(self.quorum.put_object(KEY, b"abc"))
@@ -95,7 +93,7 @@ class Claims(SynchronousTestCase):
         for each in (full, spare):
             self.successResultOf(each.start())
         self.present[2:] = [Member("full", full), Member("spare", spare)]
-        self.quorum = QuorumProvider("x", lambda: self.present, 4)
+        self.quorum = QuorumObjects("x", lambda: self.present, 4)
         self.assertEqual(self.listed(), [KEY])
         self.assertEqual(self.successResultOf(spare.get_object(KEY, 0, 9)), b"abc")
 
@@ -113,28 +111,21 @@ class Claims(SynchronousTestCase):
         self.lose("a")
         self.failureResultOf(self.quorum.get_object(KEY, 0, 9), ObjectNotFound)
 
-    def test_it_is_deleted_when_every_member_says_so(self) -> None:
-        self.successResultOf(self.quorum.put_object(KEY, b"abc"))
-        self.lose("d")
-        self.assertEqual(self.successResultOf(self.quorum.delete_objects([KEY])), {KEY})
-        self.successResultOf(self.members[3].start())
-        self.assertEqual(self.successResultOf(self.quorum.delete_objects([KEY])), frozenset())
-        self.assertEqual(self.holders(), "")
-
-    def test_the_room_is_that_of_the_fullest(self) -> None:
-        small = MemoryProvider("small", capacity=10)
-        self.successResultOf(small.start())
-        members = [self.present[0], Member("small", small)]
-        quorum = QuorumProvider("x", lambda: members, 1)
-        self.assertEqual(self.successResultOf(quorum.get_space()).available, 10)
-        for member in (self.members[0], small):
-            self.successResultOf(member.stop())
-        self.failureResultOf(quorum.get_space())
-
-    def test_only_small_objects_are_written_so(self) -> None:
-        self.assertEqual(self.quorum.buffer_size(3), 3)
-        self.assertRaises(NotImplementedError, self.quorum.open_upload, KEY, 3)
-        self.assertRaises(NotImplementedError, self.quorum.stream_object, KEY, 0, 3, None)
+    def test_a_member_that_has_not_started_is_not_asked(self) -> None:
+        plan = FaultPlan()
+        gates = [plan.hang(each) for each in ("put_object", "list_objects", "get_object")]
+        self.present[0] = Member("a", FaultyProvider(self.members[0], plan))
+        away = ProviderUnreachable("a", "start", "it has not been started yet")
+        quorum = QuorumObjects(
+            "x", lambda: self.present, 3, lambda name: away if name == "a" else None
+        )
+        self.successResultOf(quorum.put_object(KEY, b"abc"))
+        self.successResultOf(quorum.list_objects("claims/", None))
+        self.assertEqual(self.successResultOf(quorum.get_object(KEY, 0, 9)), b"abc")
+        self.assertEqual([gate.waiting for gate in gates], [0, 0, 0])
+        self.lose("b")
+        failure = self.failureResultOf(quorum.list_objects("claims/", None), OwnershipUnknown)
+        self.assertIn("a: start: it has not been started yet", str(failure.value))
 
     def test_a_programming_error_is_not_hidden(self) -> None:
         self.failureResultOf(self.quorum.put_object("A KEY", b"abc"), ValueError)
