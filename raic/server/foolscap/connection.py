@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import field, frozen
-from foolscap.banana import int2b128
+from foolscap.banana import b1282int, int2b128
 from foolscap.broker import Broker
 from foolscap.eventual import eventually
 from foolscap.tokens import STRING, Violation
@@ -76,6 +76,9 @@ MAX_NAME = 4096
 MAX_ERROR = 250
 """How many characters of what is wrong with a message its sender is told."""
 
+MAX_BEGIN = 65
+"""The longest beginning of a token: a length or a number, and its kind."""
+
 READ_BYTES = 256 * 1024
 """How much is read from the socket at a time: four times Twisted's own, and a tenth quicker."""
 
@@ -120,6 +123,7 @@ class BoundedBroker(Broker):
         self._known = False
         self._message = 0  # bytes of the message that is arriving
         self._held = 0  # of these, taken from the budget
+        self._missing = 0  # bytes of the string that is arriving
         self._parts_before = 0
         self._in_flight = 0
         self._executing = 0
@@ -242,6 +246,28 @@ class BoundedBroker(Broker):
         self._message += len(chunk)
         super().dataReceived(chunk)
         self._bound()
+
+    def handleData(self, chunk: bytes) -> None:
+        """Look for tokens in what has arrived; in a string, not before all of it is there.
+
+        TLS brings 16 KiB at a time, and Foolscap would begin anew with each.
+        """
+        if len(chunk) < self._missing:
+            self._missing -= len(chunk)
+            self.buffer.append(chunk)
+        else:
+            super().handleData(chunk)
+            self._missing = self._missing_bytes()
+
+    def _missing_bytes(self) -> int:
+        """How much has yet to come of the string that the buffer begins with; 0 if of another kind.
+
+        Foolscap has put the string's length back as a piece of its own.
+        """
+        begin: bytes = self.buffer.d[0] if self.buffer.len > MAX_BEGIN else b""
+        if len(begin) > MAX_BEGIN or begin[-1:] != STRING:
+            return 0
+        return max(0, int(b1282int(begin[:-1])) + len(begin) - self.buffer.len)
 
     def _bound(self) -> None:
         if self.connectionAbandoned:

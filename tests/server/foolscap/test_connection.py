@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import urandom
 from typing import Any
 
 from foolscap.api import DeadReferenceError, Referenceable, RemoteException, Violation
@@ -9,6 +10,7 @@ from foolscap.banana import int2b128
 from foolscap.tokens import INT, OPEN, STRING
 from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 
 from raic.budget import MemoryBudget
 from raic.server.foolscap import connection
@@ -74,6 +76,23 @@ class MessageTests(ConnectionTestCase):
         self.patient.answer()
         await gatherResults(calls)
         self.assertEqual(self.budget.taken, 0)
+
+    async def test_messages_may_arrive_in_pieces_of_any_size(self) -> None:
+        remote = await self.meet()
+        broker = remote.tracker.broker
+        texts = [urandom(size) for size in (0, 1, 62, 70_000, 64, 65, 20_000, 127, 128)]
+        for size in (1, 2, 63, 64, 65, 66, 1_000, 16_384, 200_000):
+            real, broker.transport = broker.transport, StringTransport()
+            calls = [remote.callRemote("hold", text) for text in texts]
+            await self.until(lambda: texts[-1] in broker.transport.value())
+            sent, broker.transport = broker.transport.value(), real
+            for begin in range(0, len(sent), size):
+                self.connection().dataReceived(sent[begin : begin + size])
+            await self.until(lambda: len(self.patient.held) == len(texts))
+            self.assertEqual(self.patient.data, texts)
+            self.patient.answer()
+            self.patient.data.clear()
+            await gatherResults(calls)
 
     async def test_a_message_over_the_limit_ends_the_connection(self) -> None:
         remote = await self.meet()

@@ -48,16 +48,19 @@ class Patient(Referenceable):
     """Answers ``hold`` only when told to.
 
     :ivar held: the calls that wait.
+    :ivar data: what all calls of ``hold`` brought.
     """
 
     def __init__(self) -> None:
         self.held: list[Deferred[None]] = []
+        self.data: list[bytes] = []
         self.fetched = 0
         self.met: list[Any] = []
 
     def remote_hold(self, data: bytes) -> Deferred[None]:
         waiting: Deferred[None] = Deferred()
         self.held.append(waiting)
+        self.data.append(data)
         return waiting
 
     def remote_fetch(self, size: int) -> bytes:
