@@ -5,6 +5,7 @@ The format is specified in ``docs/specifications/tags.rst``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
 
 from attrs import evolve
@@ -30,6 +31,7 @@ from raic.deferreds import async_to_deferred
 from raic.errors import ObjectCorrupt
 from raic.interfaces import (
     IImmediateReads,
+    IMadeUpload,
     IObjectUpload,
     IStorageProvider,
 )
@@ -195,6 +197,7 @@ class TaggedUpload:
 
     def __init__(self, inner: IObjectUpload, tags: ObjectTags, size: int) -> None:
         self._inner = inner
+        self._making: IMadeUpload | None = IMadeUpload(inner, None)
         self._tags = tags
         self._size = size
         self._last = block_count(size) - 1
@@ -208,7 +211,7 @@ class TaggedUpload:
         self._written += len(data)
         if self._written > self._size:
             return succeed(None)  # finish will refuse
-        out: list[bytes | bytearray | memoryview] = []
+        blocks: list[bytearray | memoryview] = []
         view = memoryview(data)
         if self._partial:
             taken = min(len(view), BLOCK_BYTES - len(self._partial))
@@ -216,13 +219,22 @@ class TaggedUpload:
             view = view[taken:]
             if not self._is_block(len(self._partial), len(view)):
                 return self._inner.write(b"")
-            self._add_block(out, self._partial)
+            blocks.append(self._partial)
             self._partial = bytearray()
         while self._is_block(len(view), 0) or len(view) > BLOCK_BYTES:
-            self._add_block(out, view[:BLOCK_BYTES])
+            blocks.append(view[:BLOCK_BYTES])
             view = view[BLOCK_BYTES:]
         self._partial += view
-        return self._inner.write(b"".join(out))
+        return self._write_blocks(blocks)
+
+    def _write_blocks(self, blocks: Sequence[bytearray | memoryview]) -> Deferred[None]:
+        # Made here rather than in the worker, where each tag would be a fight for the
+        # interpreter's lock.
+        parts = self._tags.with_tags(self._number, blocks, self._last)
+        self._number += len(blocks)
+        if self._making is None:
+            return self._inner.write(b"".join(parts))
+        return self._making.write_made(sum(map(len, parts)), lambda: parts)
 
     def finish(self) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IObjectUpload`."""
@@ -247,13 +259,6 @@ class TaggedUpload:
         if size == BLOCK_BYTES:
             return True
         return 0 < size < BLOCK_BYTES and not following and self._written == self._size
-
-    def _add_block(
-        self, out: list[bytes | bytearray | memoryview], block: bytearray | memoryview
-    ) -> None:
-        out.append(block)
-        out.append(self._tags.tag(self._number, self._number == self._last, block))
-        self._number += 1
 
 
 def _stored_range(offset: int, length: int) -> tuple[int, int]:

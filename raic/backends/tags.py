@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from hmac import compare_digest
 
@@ -60,11 +60,22 @@ class ObjectTags:
         """A whole object, as it is stored."""
         last = block_count(len(data)) - 1
         view = memoryview(data)
-        parts: list[bytes | memoryview] = []
-        for number in range(last + 1):
-            block = view[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES]
-            parts += (block, self.tag(number, number == last, block))
-        return b"".join(parts)
+        starts = range(0, (last + 1) * BLOCK_BYTES, BLOCK_BYTES)
+        blocks = [view[start : start + BLOCK_BYTES] for start in starts]
+        return b"".join(self.with_tags(0, blocks, last))
+
+    def with_tags(
+        self, number: int, blocks: Sequence[bytearray | memoryview], last: int
+    ) -> list[bytes | bytearray | memoryview]:
+        """Blocks that follow one another, each with its tag after it.
+
+        :param number: of the first one.
+        :param last: of the object's last one.
+        """
+        parts: list[bytes | bytearray | memoryview] = []
+        for each, block in enumerate(blocks, number):
+            parts += (block, self.tag(each, each == last, block))
+        return parts
 
     def inner_block(self, number: int, stored: memoryview) -> memoryview:
         """A block that is known to be followed by others.
