@@ -64,14 +64,18 @@ _REQUIRED = object()
 
 
 def array_handlers(
-    maintenance: IArrayMaintenance, drill: Drill, prices: Mapping[str, Prices]
+    maintenance: IArrayMaintenance,
+    drill: Drill,
+    prices: Mapping[str, Prices],
+    seen: Callable[[ArrayStatus], ArrayStatus] = lambda status: status,
 ) -> dict[str, Handler]:
     """The commands of an array, for a :class:`~raic.server.control.ControlSocket`.
 
     :param prices: what providers charge, by name; one that is missing charges nothing.
+    :param seen: adds to a status what others know of the members.
     """
     return {
-        "array.status": partial(_status, maintenance),
+        "array.status": partial(_status, maintenance, seen),
         "array.history": partial(_history, maintenance),
         "array.plan": partial(_plan, maintenance, prices),
         "array.run": partial(_run, maintenance),
@@ -111,10 +115,13 @@ def money(estimate: Estimate, prices: Mapping[str, Prices]) -> dict[str, dict[st
 
 @async_to_deferred
 async def _status(
-    maintenance: IArrayMaintenance, arguments: Mapping[str, Any], tell: Tell
+    maintenance: IArrayMaintenance,
+    seen: Callable[[ArrayStatus], ArrayStatus],
+    arguments: Mapping[str, Any],
+    tell: Tell,
 ) -> dict[str, Any]:
     _Arguments(arguments).end()
-    return status_values(await maintenance.status())
+    return status_values(seen(await maintenance.status()))
 
 
 def status_values(status: ArrayStatus) -> dict[str, Any]:

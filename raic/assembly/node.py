@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import evolve
@@ -27,6 +28,7 @@ from raic.assembly.status import (
     WarningBook,
     status_handlers,
 )
+from raic.assembly.status.arrays import as_seen
 from raic.assembly.taking_over import TakeOverNote
 from raic.assembly.undoing import Undoing
 from raic.budget import MemoryBudget
@@ -146,7 +148,8 @@ class StorageNode:
         undoing.add(status.stop)
         status.start()
         service.heed(status.providers)
-        control = make_control(store, self._handlers(status), self._reactor, self._reloader)
+        seen = partial(as_seen, status.providers)
+        control = make_control(store, self._handlers(status), self._reactor, self._reloader, seen)
         undoing.add(control.stop)
         control.start()
         self._store = store

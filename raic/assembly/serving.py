@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from raic.assembly.array_control import no_array_handlers
 from raic.assembly.members import Reactor
 from raic.assembly.opening import Store
 from raic.assembly.reloading import Reloader
 from raic.assembly.share_control import ShareKeeper
+from raic.backends.array.maintenance import ArrayStatus
 from raic.budget import MemoryBudget
 from raic.config.identity import Identity
 from raic.config.model import Config
@@ -64,18 +65,23 @@ def _permissions_of(config: Config) -> Permissions:
 
 
 def make_control(
-    store: Store, others: Mapping[str, Handler], reactor: Reactor, reloader: Reloader
+    store: Store,
+    others: Mapping[str, Handler],
+    reactor: Reactor,
+    reloader: Reloader,
+    seen: Callable[[ArrayStatus], ArrayStatus],
 ) -> ControlSocket:
     """The socket that takes commands; it has to be started.
 
     :param others: the commands that need more than the store, by name.
     :param reloader: has the configuration, and tells the commands of each other one.
+    :param seen: adds to an array's status what others know of the members.
     """
     config = reloader.config
     if store.upkeep is None:
         handlers: Mapping[str, Handler] = no_array_handlers(config.backend.name)
     else:
-        handlers = store.upkeep.handlers()
+        handlers = store.upkeep.handlers(seen)
     keeper = ShareKeeper(store.provider, store.index, store.pins, reactor, config.storage)
     reloader.follow(lambda config: keeper.adjust(config.storage))
     handlers = {**handlers, **keeper.handlers(), **others, "node.reload": reloader.take}

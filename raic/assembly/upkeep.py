@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 
@@ -14,6 +14,7 @@ from raic.assembly.array_control import array_handlers
 from raic.assembly.arrays import ArrayStack
 from raic.assembly.members import Reactor
 from raic.backends.array.drilling import Drill
+from raic.backends.array.maintenance import ArrayStatus
 from raic.backends.array.upkeep.service import ArrayMaintenance
 from raic.config.model import ArraySettings, Config, Prices
 from raic.deferreds import async_to_deferred
@@ -53,9 +54,12 @@ class ArrayUpkeep:
         self._drill = Drill(array.drills, array.meter, self.maintenance, array.ledger, reactor)
         self._beginning: Deferred[None] | None = None
 
-    def handlers(self) -> Mapping[str, Handler]:
-        """The commands, by name."""
-        return array_handlers(self.maintenance, self._drill, self._prices)
+    def handlers(self, seen: Callable[[ArrayStatus], ArrayStatus]) -> Mapping[str, Handler]:
+        """The commands, by name.
+
+        :param seen: adds to a status what others know of the members.
+        """
+        return array_handlers(self.maintenance, self._drill, self._prices, seen)
 
     def adjust(self, config: Config) -> None:
         """Take up prices and the limit of a configuration."""

@@ -165,7 +165,7 @@ def _repairs(repair: Told) -> str:
 
 def _scrubs(scrub: Told, objects: int) -> str:
     last = "" if scrub["finished"] is None else f"last ended {_time(scrub['finished'])}, "
-    oldest = "" if scrub["oldest"] is None else f", the oldest {_time(scrub['oldest'])}"
+    oldest = "" if scrub["oldest"] is None else f", the oldest on {_time(scrub['oldest'])[:10]}"
     return f"scrub: {last}{scrub['verified']} of {objects} objects verified{oldest}"
 
 

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from raic.backends.array.maintenance import ArrayStatus
+from attrs import evolve
+
+from raic.assembly.status.providers import Providers
+from raic.backends.array.maintenance import ArrayStatus, MemberStatus
 from raic.backends.array.maintenance import UnderWay as Running
 from raic.status import ArraySummary, Repairs, Scrubs, UnderWay
+
+
+def as_seen(providers: Providers, status: ArrayStatus) -> ArrayStatus:
+    """A status whose members are as the node sees them: an array knows those that it reads from,
+    and others may have gone away meanwhile.
+    """
+    return evolve(status, members=tuple(_member_seen(providers, each) for each in status.members))
+
+
+def _member_seen(providers: Providers, member: MemberStatus) -> MemberStatus:
+    health = providers.health(member)
+    if health is None or health.state == member.state:
+        return member
+    return evolve(member, state=health.state, problem=f"{health.problem}; {health.remedy}")
 
 
 def array_summary(status: ArrayStatus, reachable: int, counted: float) -> ArraySummary:

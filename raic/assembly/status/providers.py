@@ -128,6 +128,10 @@ class Providers:
         """How each is, without what an array thinks of it."""
         return {name: self._reachable(name) for name in self._members()}
 
+    def health(self, member: MemberStatus) -> Health | None:
+        """How a member of the array is; None if nothing is known of it."""
+        return self._health(member.name, member) if member.name in self._members() else None
+
     def summaries(
         self,
         status: ArrayStatus | None,

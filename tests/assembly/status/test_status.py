@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
+from raic.backends.array.drill import GONE
 from raic.cli.node_link import NodeLink
 from raic.errors import ConfigurationError
 from raic.status.form import make_schema
@@ -59,6 +60,20 @@ class StatusOfARunningNode(AssemblyCase):
         array = server["array"]
         self.assertEqual((array["happy"], array["total"], array["reachable"]), (2, 3, 3))
         self.assertTrue(server["readiness"]["ready"])
+
+    async def test_the_state_of_a_member_is_the_nodes_not_only_the_arrays(self) -> None:
+        self.configure(ARRAY)
+        node = self.make_node()
+        await node.start()
+        assert node.status is not None
+        array = node.status.parts.stack.array
+        assert array is not None
+        array.drills["b"].begin(GONE)  # the array, which reads from others, does not notice
+        asking = deferToThread(partial(NodeLink(self.path).ask, "array.status", {}))
+        members = {each["name"]: each for each in (await asking)["members"]}
+        self.assertEqual([members[name]["state"] for name in "abc"], ["well", "failing", "well"])
+        self.assertIn("raic drill --end", members["b"]["problem"])
+        self.assertEqual(members["a"]["problem"], "")
 
     async def test_what_must_not_be_shown_has_to_be_asked_for(self) -> None:
         node = self.make_node()
