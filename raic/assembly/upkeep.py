@@ -59,6 +59,7 @@ class ArrayUpkeep:
 
         :param seen: adds to a status what others know of the members.
         """
+        self._drill.seen = seen
         return array_handlers(self.maintenance, self._drill, self._prices, seen)
 
     def adjust(self, config: Config) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from attrs import field, frozen
@@ -101,7 +101,7 @@ def refusal(status: ArrayStatus, name: str) -> OperationRefused | None:
     away = [each.name for each in status.members if each not in usable and each.name != name]
     others = f" and {', '.join(away)}" if away else ""
     return OperationRefused(
-        f"without {name}{others} {left} fragments are left of the {status.needed} that reading"
+        f"without {name}{others} {left} of the {status.needed} fragments are left that reading"
         " needs",
         "wait until 'raic array status' shows that the others are well",
     )
@@ -112,6 +112,8 @@ class Drill:
 
     :param layers: around the members, by name.
     :param meter: around the array.
+    :ivar seen: adds to a status what others than the array know of the members: of those that it
+        does not read from it knows nothing.
     """
 
     _log = Logger()
@@ -129,6 +131,7 @@ class Drill:
         self._maintenance = maintenance
         self._ledger = ledger
         self._clock = clock
+        self.seen: Callable[[ArrayStatus], ArrayStatus] = lambda status: status
         self._running: _Running | None = None
         self._work: Deferred[None] | None = None
         self._over = ""  # why it is to end early
@@ -221,7 +224,7 @@ class Drill:
 
     async def _checked(self, wish: _Wish) -> ArrayStatus:
         """How the array is doing; raises unless a drill may begin."""
-        status = await self._maintenance.status()
+        status = await self._status()
         refused = refusal(status, wish.name)
         if wish.name not in self._layers:
             raise ConfigurationError([f"{wish.name} is new: start the node again first"])
@@ -235,6 +238,10 @@ class Drill:
         if refused is not None:
             raise refused
         return status
+
+    @async_to_deferred
+    async def _status(self) -> ArrayStatus:
+        return self.seen(await self._maintenance.status())
 
     @contextmanager
     def _measuring(self) -> Iterator[None]:
@@ -258,7 +265,7 @@ class Drill:
         while not self._over and (passed := self._clock.seconds() - began) < seconds:
             running.tell(Progress(int(passed), int(seconds), text=text))
             await deferLater(self._clock, min(TICK_SECONDS, seconds - passed))
-            refused = refusal(await self._maintenance.status(), running.wish.name)
+            refused = refusal(await self._status(), running.wish.name)
             if refused is not None and not self._over:
                 self._over = str(refused)
         return self._clock.seconds() - began

@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.array.drill import GONE
-from raic.cli.node_link import NodeLink
+from raic.cli.node_link import CommandFailed, NodeLink
 from raic.errors import ConfigurationError
 from raic.status.form import make_schema
 from raic.values import Advisory
@@ -62,18 +62,22 @@ class StatusOfARunningNode(AssemblyCase):
         self.assertTrue(server["readiness"]["ready"])
 
     async def test_the_state_of_a_member_is_the_nodes_not_only_the_arrays(self) -> None:
-        self.configure(ARRAY)
+        self.configure(ARRAY.replace("needed = 1\nhappy = 2", "needed = 2\nhappy = 3"))
         node = self.make_node()
         await node.start()
         assert node.status is not None
         array = node.status.parts.stack.array
         assert array is not None
         array.drills["b"].begin(GONE)  # the array, which reads from others, does not notice
-        asking = deferToThread(partial(NodeLink(self.path).ask, "array.status", {}))
-        members = {each["name"]: each for each in (await asking)["members"]}
+        link = NodeLink(self.path)
+        told = await deferToThread(partial(link.ask, "array.status", {}))
+        members = {each["name"]: each for each in told["members"]}
         self.assertEqual([members[name]["state"] for name in "abc"], ["well", "failing", "well"])
         self.assertIn("raic drill --end", members["b"]["problem"])
         self.assertEqual(members["a"]["problem"], "")
+        drill = {"name": "a", "how": GONE, "seconds": 60}
+        with self.assertRaisesRegex(CommandFailed, "without a and b 1 of the 2 fragments are left"):
+            await deferToThread(partial(link.ask, "drill.lose", drill))
 
     async def test_what_must_not_be_shown_has_to_be_asked_for(self) -> None:
         node = self.make_node()

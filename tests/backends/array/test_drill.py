@@ -14,7 +14,7 @@ from raic.backends.array.code import Code
 from raic.backends.array.drill import GONE, LYING, SLOW, SLOW_SECONDS, WAYS, DrillLayer
 from raic.backends.array.drilling import REPAIR_SECONDS, USUAL_SECONDS, Drill, DrillReport
 from raic.backends.array.drillmeter import SAMPLES, DrillMeter, Tally
-from raic.backends.array.maintenance import MemberStatus, Progress, RepairStatus
+from raic.backends.array.maintenance import ArrayStatus, MemberStatus, Progress, RepairStatus
 from raic.backends.array.members import Member
 from raic.backends.array.memoryledger import MemoryLedger
 from raic.backends.array.provider import ArrayProvider
@@ -313,9 +313,22 @@ class Drills(SynchronousTestCase):
 
     def test_it_is_refused_where_reading_needs_the_provider(self) -> None:
         self.state("ovh", "away")
-        self.assertIn("without aws and ovh 1 fragments are left", self.refused(self.lose()))
+        self.assertIn(
+            "without aws and ovh 1 of the 2 fragments are left", self.refused(self.lose())
+        )
         self.state("ovh", "slow")
         self.assertNoResult(self.lose())
+
+    def test_it_is_refused_where_others_know_that_reading_needs_it(self) -> None:
+        def seen(status: ArrayStatus) -> ArrayStatus:
+            lost = (evolve(each, state="failing") for each in status.members if each.name == "ovh")
+            rest = (each for each in status.members if each.name != "ovh")
+            return evolve(status, members=(*rest, *lost))
+
+        self.drill.seen = seen
+        self.assertIn(
+            "without aws and ovh 1 of the 2 fragments are left", self.refused(self.lose())
+        )
 
     def test_it_is_refused_to_who_has_lost_that_one_already_only_where_more_are_needed(
         self,
@@ -364,7 +377,7 @@ class Drills(SynchronousTestCase):
             self.maintenance.now, members=(*self.maintenance.now.members, spare)
         )
         self.state("ovh", "away")
-        self.assertIn("1 fragments are left", self.refused(self.lose()))
+        self.assertIn("1 of the 2 fragments are left", self.refused(self.lose()))
 
     def test_a_follower_may_look_away(self) -> None:
         drill = self.drill.lose("aws", GONE, 60, nothing)
