@@ -177,7 +177,7 @@ class IInspectingConsumer(IConsumer):
     A provider need not know of this, nor a layer that has a consumer of its own.
     """
 
-    piece_bytes = Attribute("How large all pieces but the last are best. (int, at most 1 MiB)")
+    piece_bytes = Attribute("How large all pieces but the last are best. (int, at most 4 MiB)")
     at_once = Attribute("How many are best read before they are written. (int)")
 
     def inspect(piece: bytes) -> None:

@@ -77,6 +77,23 @@ class Code:
         made = dict(zip(coded, _encoder(self.needed).encode(data, coded), strict=True))
         return [data[number] if number < self.needed else made[number] for number in numbers]
 
+    def column(self, stripes: Sequence[Block], number: int) -> list[Block]:
+        """The blocks with this number of stripes that are equally long; the last may be shorter.
+
+        Stripe by stripe the coder would let go of the interpreter's lock, and wait for it, as often
+        as there are stripes.  It takes byte after byte, whatever they belong to; to put those
+        together which it is to take as a row costs a tenth of what it does.
+        """
+        if number < self.needed or self.needed == 1:
+            return [self._plain(stripe, number) for stripe in stripes]
+        if len(stripes) < 2:
+            return [self.encode(stripe, (number,))[0] for stripe in stripes]
+        cuts = [self._data(stripe) for stripe in stripes]
+        rows = [b"".join(row) for row in zip(*cuts, strict=True)]
+        made = memoryview(_encoder(self.needed).encode(rows, (number,))[0])
+        size = len(cuts[0][0])
+        return [made[begin : begin + size] for begin in range(0, len(made), size)]
+
     def decode(self, blocks: Mapping[int, Block], stripe_length: int) -> bytes:
         """The bytes of a stripe.
 
@@ -94,6 +111,15 @@ class Code:
             ordered = [blocks[number] for number in numbers]
             found = _decoder(self.needed).decode(ordered, numbers)
         return b"".join(found)[:stripe_length]
+
+    def _plain(self, stripe: Block, number: int) -> Block:
+        """A block of plain data."""
+        if self.needed == 1:
+            return stripe
+        size, rest = divmod(len(stripe), self.needed)
+        if rest:
+            return self._data(stripe)[number]
+        return memoryview(stripe)[number * size : (number + 1) * size]
 
     def _data(self, stripe: Block) -> list[Block]:
         """The blocks of plain data, the last ones padded with zeros."""

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from attrs import frozen
 
 from raic.backends.array.code import HEADER_BYTES, Block, Code
 from raic.backends.array.fragment import FragmentTags
 from raic.backends.tags import TAG_BYTES
 from raic.fragmentkeys import FragmentKey
+
+_TAGGING = Lock()
+"""Held by the one thread that makes tags.
+
+For each tag it lets go of the interpreter's lock, for a few microseconds: in so little time no
+other thread does anything but wake up and be waited for.  Those that would make tags as well do
+better to wait here, and those that write need nothing meanwhile.
+"""
 
 
 @frozen(eq=False)
@@ -63,9 +73,9 @@ class FragmentEncoder:
         """What stripes add to a fragment; may be called in any thread."""
         tags = self._tags[number]
         pieces: list[Block] = [tags.header()] if cut.stripes and not cut.first else []
-        for stripe, data in enumerate(cut.stripes, cut.first):
-            (block,) = self._code.encode(data, (number,))
-            pieces += (block, tags.tag(stripe, block))
+        blocks = self._code.column(cut.stripes, number)
+        with _TAGGING:
+            pieces += tags.all_tagged(cut.first, blocks)
         return pieces
 
     def _flush(self, stripes: list[Block]) -> None:

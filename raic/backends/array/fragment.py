@@ -6,7 +6,7 @@ Specified in ``docs/specifications/fragments.rst``.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from hmac import compare_digest
 
@@ -72,6 +72,17 @@ class FragmentTags:
     def tagged(self, stripe: int, block: Block) -> bytes:
         """A block as it is stored."""
         return b"".join((block, self.tag(stripe, block)))
+
+    def all_tagged(self, stripe: int, blocks: Sequence[Block]) -> list[Block]:
+        """Blocks of stripes in a row, each followed by its tag.
+
+        :param stripe: the first one.
+        """
+        encrypt = self._encrypt
+        pieces: list[Block] = []
+        for each, block in enumerate(blocks, stripe):
+            pieces += (block, encrypt(each.to_bytes(8, "big") + _BLOCK_NONCE, b"", block))
+        return pieces
 
     def checked(self, stripe: int, stored: memoryview) -> memoryview:
         """The block of what was stored of it.

@@ -20,15 +20,17 @@ from raic.interfaces import IInspectingConsumer
 MOST_BYTES = 1024 * 1024
 """The most that a consumer is given at once."""
 
-_AT_ONCE = 2
-"""How many pieces a member is to read at once: each time costs threads as much as half a piece."""
+_READ_BYTES = 3 * MOST_BYTES
+"""How much a member is to read and have checked at once: each time costs threads as much as half a
+MiB does."""
 
 
 @implementer(IInspectingConsumer)
 class ReadLane:
     """Takes the blocks of some stripes from one member, and checks them.
 
-    It holds at most ``limit`` bytes, or a block, and what one write of the member's brings.
+    It holds at most ``limit`` bytes, or a block, and 1 MiB; or half of ``limit`` and what one write
+    of the member's brings.
 
     :param first: the first stripe.
     :param last: the last one.
@@ -155,7 +157,8 @@ class ReadLane:
         if found.wrong is not None:
             self._is_wrong(str(found.wrong))
             return
-        if self.held >= self._limit and self._blocks and not self._paused:
+        # The next piece will be as large as this one: it is to be no more above the limit.
+        if self.held + max(0, len(data) - MOST_BYTES) >= self._limit:
             self._pause()
         if found.blocks:
             self._moved(self)
@@ -166,12 +169,12 @@ class ReadLane:
     def piece_bytes(self) -> int:
         """See :class:`raic.interfaces.IInspectingConsumer`: whole blocks, which need no copy."""
         step = self._where.code.block_size + TAG_BYTES
-        return MOST_BYTES // step * step or MOST_BYTES
+        return _READ_BYTES // step * step or MOST_BYTES
 
     @property
     def at_once(self) -> int:
         """See :class:`raic.interfaces.IInspectingConsumer`."""
-        return _AT_ONCE
+        return 1
 
     def inspect(self, piece: bytes) -> None:
         """See :class:`raic.interfaces.IInspectingConsumer`."""
@@ -187,7 +190,7 @@ class ReadLane:
             self.since = self._clock.seconds()
 
     def _pause(self) -> None:
-        if self._producer is not None:
+        if self._blocks and not self._paused and self._producer is not None:
             self._paused = True
             self._producer.pauseProducing()
 

@@ -55,6 +55,14 @@ class TestCode(SynchronousTestCase):
         alone = [code.encode(stripe, [number])[0] for number in range(8)]
         self.assertEqual([bytes(block) for block in together], [bytes(block) for block in alone])
 
+    @given(CODES, st.integers(0, 8), st.integers(0, 1500))
+    def test_blocks_made_in_one_go_are_the_same(self, code: Code, number: int, length: int) -> None:
+        data = bytes(at * 7 % 251 for at in range(length))
+        size = code.stripe_size
+        stripes = [memoryview(data)[at : at + size] for at in range(0, length, size)]
+        expected = [bytes(code.encode(stripe, [number])[0]) for stripe in stripes]
+        self.assertEqual([bytes(block) for block in code.column(stripes, number)], expected)
+
     @given(CODES, st.data())
     def test_the_first_blocks_are_the_plain_data(self, code: Code, data: st.DataObject) -> None:
         stripe = data.draw(st.binary(max_size=code.stripe_size))

@@ -157,10 +157,10 @@ class InspectedPaceTests(PaceTests):
 
 
 class BoundTests(SynchronousTestCase):
-    def rig_with(self, needed: int, total: int, buffer: int) -> Rig:
+    def rig_with(self, needed: int, total: int, buffer: int, mib: int = 6) -> Rig:
         settings = evolve(ArraySettings(), stream_buffer=buffer)
         rig = Rig(needed, total, block_size=BLOCK, settings=settings)
-        self.data = content(needed * 6 * MIB)
+        self.data = content(needed * mib * MIB)
         rig.store(self.data)
         for link in rig.links:
             link.piece = MIB
@@ -181,6 +181,20 @@ class BoundTests(SynchronousTestCase):
                 collector.resume()
             self.assertEqual(self.successResultOf(streaming), len(self.data))
             self.assertLessEqual(most, 2 * (buffer + MIB) + len(self.data) // 4000)
+
+    def test_large_pieces_stop_them_earlier(self) -> None:
+        """A lane that has one does not wait for another; the member's own stream holds one."""
+        rig = self.rig_with(2, 3, 11 * MIB // 2, mib=12)
+        for link in rig.links:
+            link.piece = 3 * MIB
+        collector = Collector(pausing=True)
+        streaming = rig.reader.stream_object(KEY, 0, len(self.data), collector)
+        most = 0
+        while collector.registered:
+            most = max(most, self.held(rig, collector))
+            collector.resume()
+        self.assertEqual(self.successResultOf(streaming), len(self.data))
+        self.assertLessEqual(most, 2 * 8 * MIB)
 
     def test_a_member_that_lags_does_not_make_the_others_run_ahead(self) -> None:
         buffer = 3 * MIB
