@@ -76,7 +76,7 @@ class FileUpload:
         self._written += size
         if self._written > self._size:
             return succeed(None)  # finish will refuse
-        return apart(self._do("write", partial(self._write, offset, make)))
+        return apart(self._do("write", partial(self._write, offset, size, make)))
 
     def finish(self) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IObjectUpload`."""
@@ -138,10 +138,11 @@ class FileUpload:
 
     # In workers
 
-    def _write(self, offset: int, make: Callable[[], Sequence[Piece]]) -> None:
+    def _write(self, offset: int, size: int, make: Callable[[], Sequence[Piece]]) -> None:
         incoming = self._enter()
         try:
             self._store.write(incoming, offset, *make())
+            self._store.write_early(incoming, offset, size)
         except BaseException:
             self._broken = True
             raise

@@ -11,7 +11,7 @@ from raic.backends.disk import Disk
 
 CALLS = (
     *("open", "close", "read", "read_into", "write", "write_pieces", "fsync", "fstat", "link"),
-    *("unlink", "mkdir", "stat", "statvfs", "names"),
+    *("unlink", "mkdir", "stat", "statvfs", "names", "start_writing"),
 )
 
 
@@ -19,10 +19,12 @@ class ScriptedDisk(Disk):
     """Notes every call, and lets some of them fail.
 
     :ivar calls: the name of each call, and the path that it is about where it has one.
+    :ivar early: offset and length of what began to be written before it was synced.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
+        self.early: list[tuple[int, int]] = []
         self._errors: dict[str, list[int]] = {}
         for name in CALLS:
             setattr(self, name, partial(self._call, name))
@@ -41,6 +43,8 @@ class ScriptedDisk(Disk):
 
     def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         self.calls.append((name, self._subject(name, args)))
+        if name == "start_writing":
+            self.early.append(args[1:])
         failure = self._errors.get(name)
         if failure is not None:
             if failure[1] == 0:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import errno
 import os
+from tempfile import TemporaryFile
 
+from raic.backends.disk import Disk
 from raic.errors import KeyTaken
 from raic.interfaces import IMadeUpload
 from tests.backends.disks import DiskWithoutProc, ScriptedDisk, ShortDisk
 from tests.backends.filesystems import FilesystemTestCase
 from tests.contracts.provider import KEY, TEN
+
+MIB = 1024 * 1024
 
 
 class OddDiskTests(FilesystemTestCase):
@@ -58,6 +63,53 @@ class OddDiskTests(FilesystemTestCase):
 
     def test_files_that_cannot_be_linked_by_descriptor_get_names(self) -> None:
         self.write_and_read(DiskWithoutProc())
+
+
+class EarlyWritingTests(FilesystemTestCase):
+    """What is received goes to the disk while more is being received."""
+
+    size = 5_500_000
+
+    def upload(self) -> None:
+        """Store an object in pieces of a million bytes."""
+        upload = self.provider.open_upload(KEY, self.size)
+        for offset in range(0, self.size, 1_000_000):
+            data = bytes(min(1_000_000, self.size - offset))
+            self.successResultOf(upload.write(data))
+        self.successResultOf(upload.finish())
+
+    def test_each_two_mebibytes_go_to_the_disk_when_they_are_there(self) -> None:
+        self.start()
+        self.disk.calls.clear()
+        self.upload()
+        self.assertEqual(self.disk.early, [(0, 2 * MIB), (2 * MIB, 2 * MIB)])
+        names = [name for name, _ in self.disk.called("write", "start_writing", "fsync")]
+        begun = 3 * ["write"] + ["start_writing"] + 2 * ["write"] + ["start_writing"]
+        self.assertEqual(names[:9], [*begun, "write", "fsync"])
+
+    def test_without_fsync_the_system_is_left_alone(self) -> None:
+        self.provider = self.make_provider(fsync=False)
+        self.start()
+        self.upload()
+        self.assertEqual(self.disk.early, [])
+
+    def test_a_system_that_refuses_does_no_harm(self) -> None:
+        self.start()
+        self.disk.fail("start_writing", errno.EIO)
+        self.upload()
+        self.assertEqual(len(self.disk.early), 2)
+        self.assertEqual(len(self.files()), 1)
+
+    def test_the_system_is_asked_for_the_range(self) -> None:
+        with TemporaryFile() as file:
+            file.write(bytes(3 * MIB))
+            file.flush()
+            Disk.start_writing(file.fileno(), MIB, MIB)
+            Disk.start_writing(file.fileno(), 2**40, MIB)
+            for wrong in (-MIB, MIB), (MIB, -MIB):
+                with self.assertRaises(OSError) as raised:
+                    Disk.start_writing(file.fileno(), *wrong)
+                self.assertEqual(raised.exception.errno, errno.EINVAL)
 
 
 class DurabilityTests(FilesystemTestCase):
