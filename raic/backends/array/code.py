@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import zfec
 from attrs import field, frozen
 
+from raic.backends.array import isal
 from raic.fragmentkeys import (
     FRAGMENT_HEADER_BYTES,
     MAX_LOG2_BLOCK,
@@ -84,15 +85,13 @@ class Code:
         as there are stripes.  It takes byte after byte, whatever they belong to; to put those
         together which it is to take as a row costs a tenth of what it does.
         """
-        if number < self.needed or self.needed == 1:
+        if number < self.needed or self.needed == 1 or not stripes:
             return [self._plain(stripe, number) for stripe in stripes]
-        if len(stripes) < 2:
-            return [self.encode(stripe, (number,))[0] for stripe in stripes]
         cuts = [self._data(stripe) for stripe in stripes]
         rows = [b"".join(row) for row in zip(*cuts, strict=True)]
-        made = memoryview(_encoder(self.needed).encode(rows, (number,))[0])
-        size = len(cuts[0][0])
-        return [made[begin : begin + size] for begin in range(0, len(made), size)]
+        made = memoryview(_coder(self.needed, number)(rows))
+        size = len(cuts[0][0]) or 1  # an empty object has one block without bytes
+        return [made[begin : begin + size] for begin in range(0, len(made) or 1, size)]
 
     def decode(self, blocks: Mapping[int, Block], stripe_length: int) -> bytes:
         """The bytes of a stripe.
@@ -136,6 +135,20 @@ class Code:
 @cache
 def _encoder(needed: int) -> zfec.Encoder:
     return zfec.Encoder(needed, _FIELD)
+
+
+@cache
+def _coder(needed: int, number: int) -> isal.Coder:
+    def code(rows: Sequence[bytes]) -> bytes:
+        made: bytes = _encoder(needed).encode(rows, (number,))[0]
+        return made
+
+    return isal.coder(_isal(), code, needed)
+
+
+@cache
+def _isal() -> Any:
+    return isal.library()
 
 
 @cache
