@@ -101,7 +101,8 @@ def print_outcome(outcome: Told) -> None:
         if outcome["missing"] or outcome["altered"]:
             say("they are made anew by themselves; 'raic array repair' shows how far that is")
     else:
-        say(f"{moved} {'repaired' if kind == 'repair' else 'moved'}")
+        done = {"repair": "repaired", "drain": "made anew, so that none is needed there any more"}
+        say(f"{moved} {done.get(kind, 'moved')}")
         if outcome["missing"]:
             say(f"{outcome['missing']} could not be made: too few others of their objects are left")
     if outcome["left"]:

@@ -46,6 +46,7 @@ class Clearing:
         self._doomed: list[str] = []
         self._lacking = False
         self._waiting = 0
+        self._intended: frozenset[str] = frozenset()
         self.left = 0
 
     async def of_all(self) -> None:
@@ -63,9 +64,10 @@ class Clearing:
         await self._try(once)
 
     async def of_moved(self, number: int, home: Member) -> bool:
-        """Delete the fragments of one number that are on their new home.
+        """Delete the fragments of one number that are on their new home, or that nobody needs.
 
-        Those of objects that are being written or deleted are waited for.
+        Those of objects that are being written are waited for.  Those of garbage go at once: who
+        still reads an object that was just deleted or changed has the fragments of the others.
 
         :return: fires with False when the new home lacks some.
         """
@@ -82,13 +84,18 @@ class Clearing:
                 return False
             if not self._waiting:
                 return True
-            self._say(f"waiting for the deletion of {self._waiting} fragments")
+            self._say(
+                f"waiting, {_MOST_WAITS * _WAIT_SECONDS / 60:.0f} minutes at most, for"
+                f" {self._waiting} objects on {self._source.name} that are being written or deleted"
+            )
             await sleep(self._handler.clock, _WAIT_SECONDS)
         self.left += self._waiting
         return True
 
     async def _once(self, number: int, home: Member) -> None:
         self._waiting = 0
+        # Before anything is listed: what is committed meanwhile is referred to by then.
+        self._intended = await self._handler.ledger.get_intended()
         old, new = MemberWalk(self._source), MemberWalk(home)
         async for found in everything(self._handler.ledger, [old, new]):
             if new.error is not None:
@@ -114,10 +121,19 @@ class Clearing:
             if state.attempts.get(key.number, FIRST_ATTEMPT) == key.attempt:
                 self._lacking = True
                 return
-        if self._unknown_keys is not None and await self._unknown_keys([str(key)]):
+        if await self._is_needless(str(key), found.object_key):
             await self._doom(listed)
         else:
             self._waiting += 1
+
+    async def _is_needless(self, text: str, object_key: str) -> bool:
+        """Whether a fragment that counts for no object may be deleted now."""
+        if self._unknown_keys is None or not self._intended.isdisjoint((text, object_key)):
+            return False
+        array = self._handler.array
+        if len(array.placement().lasting()) > array.code.needed:
+            return True
+        return bool(await self._unknown_keys([text]))
 
     async def _doom(self, listed: Listed) -> None:
         self._doomed.append(str(listed.key))

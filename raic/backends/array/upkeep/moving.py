@@ -64,10 +64,12 @@ class Move:
 class Report:
     """How far a move is.
 
-    :ivar done: how many fragments are where they should be.
+    :ivar done: how many objects were dealt with, or repairs made.
+    :ivar total: of how many; None for all objects.
     """
 
     done: int = 0
+    total: int | None = None
     text: str = ""
 
 
@@ -271,16 +273,32 @@ class Mover:
             self._say("looking for missing fragments")
             scrub = Scrub(self._handler, self._unknown_keys, self._discard, self._scrubbed)
             found = await scrub.run()
-            _, left = await self._repairer.repair_all(lambda: None)
+            left = await self._repair()
             lacking = found.missing + found.altered + found.unresolved + left
             if not lacking:
                 self._pauses.succeeded(_PASSES)
                 return
             if left or found.unresolved:
-                await self._pause(f"{left} cannot be repaired, {found.unresolved} be looked at")
+                await self._pause(
+                    f"{left} fragments could not be repaired yet, {found.unresolved} not be looked"
+                    " at: the node's log says why"
+                )
+
+    async def _repair(self) -> int:
+        """Repair what is noted; returns how many fragments could not be."""
+        noted = (await self._ledger.get_array_totals()).repairs
+        if noted:
+            self._say("repairing what is missing", noted)
+
+        def told() -> None:
+            self._count(self.report.done + 1)
+
+        made, left = await self._repairer.repair_all(told)
+        self._made += made
+        return left
 
     def _scrubbed(self, found: Scrubbed) -> None:
-        self._count(found.fragments)
+        self._count(found.objects)
 
     async def _writes_ended(self, began: frozenset[Write], source: str | None) -> None:
         """Wait until what was written to the old places is there and committed, or never will be.
@@ -311,7 +329,10 @@ class Mover:
         self.report.done = done
         self._told()
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, total: int | None = None) -> None:
+        """:param total: what is counted from now on, if that is not objects."""
+        if total is not None or self.report.total is not None:
+            self.report.done, self.report.total = 0, total
         self.report.text = text
         self._told()
 

@@ -67,7 +67,7 @@ class Repairer:
         self._refusals = Backoff(handler.clock, handler.random, *_REFUSAL_SECONDS)
         self._objects = Backoff(handler.clock, handler.random, *_OBJECT_SECONDS)
         self._seen: dict[str, float] = {}
-        self._busy: set[str] = set()
+        self._busy: dict[str, list[Deferred[None]]] = {}
         self._running: Deferred[None] | None = None
         self._told = 0
         self.done = 0
@@ -177,15 +177,19 @@ class Repairer:
                 await turn
 
     async def attempt(self, text: str) -> bool:
-        """Repair one fragment.
+        """Repair one fragment; waits for who does so already.
 
         :return: whether it needs no repair any more.
         """
+        while text in self._busy:
+            ended: Deferred[None] = Deferred()
+            self._busy[text].append(ended)
+            await ended
         try:
             await self.make_good(text)
         except ProviderError:
             return False
-        return text not in self._busy
+        return True
 
     async def make_good(self, text: str) -> None:
         """Repair one fragment, unless that is being done already.
@@ -195,14 +199,15 @@ class Repairer:
         key = parse_fragment_key(text)
         if key is None or text in self._busy:
             return
-        self._busy.add(text)
+        self._busy[text] = []
         try:
             await self._repair(text, key)
         except ProviderError as error:
             self._note_trouble(key, error)
             raise
         finally:
-            self._busy.discard(text)
+            for ended in self._busy.pop(text):
+                ended.callback(None)
         self._seen.pop(text, None)
         self._objects.succeeded(key.object_key)
         self.lost.discard(key.object_key)

@@ -339,7 +339,8 @@ class ArrayMaintenance:
         def told() -> None:
             report = mover.report
             moved = self._pace.bytes - before
-            job.tell(Progress(report.done, max(total, report.done), moved, report.text))
+            of = total if report.total is None else report.total
+            job.tell(Progress(report.done, max(of, report.done), moved, report.text))
 
         mover = Mover(
             self._handler,

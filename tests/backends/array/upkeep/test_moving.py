@@ -209,6 +209,36 @@ class ReplacingTests(MovingCase):
         for name in self.rig.inner:
             self.assertEqual(self.rig.fragments(name), {}, name)
 
+    def test_garbage_that_is_too_young_to_be_deleted_is_not_waited_for(self) -> None:
+        self.write(*"abc")
+        for key in list(self.rig.data)[1:]:
+            self.rig.delete(key)
+        self.assertEqual(len(self.rig.ledger.garbage), 2)  # and nobody collects it meanwhile
+        began = self.rig.clock.seconds()
+        outcome = self.finish(self.replace(), self.assert_no_fewer)
+        self.assertLess(self.rig.clock.seconds() - began, 20)
+        self.assertEqual((outcome.left, self.rig.fragments("b2")), (0, {}))
+        self.rig.pump(200.0, 2)
+        self.rig.collect()
+        self.assert_all_whole()
+        self.assertEqual(len(self.rig.fragments("aws")), 1)
+
+    def test_what_may_still_be_committed_is_waited_for(self) -> None:
+        self.write("a")
+        self.rig.ledger.reserve(["shares/aa/slow"])
+        stored = self.rig.array.put_object("shares/aa/slow", DATA)
+        self.rig.pump(0.1, 10)
+        told: list[str] = []
+        replacing = self.maintenance.replace("b2", "new", lambda each: told.append(each.text))
+        self.rig.pump(1.0, 400)
+        self.assertNoResult(replacing)
+        self.assertIn("for 1 objects on b2 that are being written", told[-1])
+        self.rig.ledger.commit(["shares/aa/slow"], self.successResultOf(stored).missing)
+        self.rig.data["shares/aa/slow"] = DATA
+        self.finish(replacing, self.assert_no_fewer)
+        self.assert_all_whole()
+        self.assertEqual(self.rig.fragments("b2"), {})
+
     def test_what_the_new_member_has_lost_is_not_deleted_from_the_old_one(self) -> None:
         self.write(*"abc")
         array, home = self.rig.array, self.rig.make_member("new")
@@ -338,6 +368,16 @@ class DrainingTests(MovingCase):
         self.finish(draining)
         self.assertEqual(self.rig.fragments("ovh"), {})
         self.assert_all_whole()
+
+    def test_it_says_what_it_repairs_before(self) -> None:
+        self.rig.lose("aws")
+        self.write(*"abc")
+        self.rig.heal("aws")
+        told: list[Progress] = []
+        outcome = self.finish(self.maintenance.drain("ovh", told.append))
+        self.assertIn((3, "repairing what is missing"), [(each.total, each.text) for each in told])
+        self.assertFalse([each for each in told if each.total is not None and each.total > 3])
+        self.assertEqual((outcome.fragments, outcome.left), (3, 0))
 
     def test_nothing_is_deleted_before_all_others_are_whole(self) -> None:
         self.write(*"abcdefg")

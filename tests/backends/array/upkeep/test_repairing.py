@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.backends.array.upkeep.repairing import Repairer
@@ -133,6 +134,23 @@ class RepairingTests(SynchronousTestCase):
             self.rig.collect()
         self.assertEqual([self.rig.fragments(name) for name in self.rig.names], [{}] * 4)
         self.failureResultOf(self.rig.array.get_object(KEY, 0, 5), ObjectNotFound)
+
+    def test_who_asks_for_repairs_waits_for_those_under_way(self) -> None:
+        self.write()
+        (text,) = self.rig.held("aws")
+        self.rig.forget("aws", text)
+        self.rig.ledger.note_missing([text], "gone")
+        gate = self.rig.plans["aws"].hang("put_object")
+        repairer = self.repairer()
+        self.rig.pump(1, 3)
+        self.assertEqual(gate.waiting, 1)
+        asked = Deferred.fromCoroutine(repairer.repair_all(lambda: None))
+        self.rig.pump(1, 3)
+        self.assertNoResult(asked)
+        gate.release()
+        self.rig.pump(1, 3)
+        self.assertEqual(self.successResultOf(asked), (1, 0))
+        self.assert_whole()
 
     def test_repairs_keep_to_their_rate(self) -> None:
         self.rig.rate = 2000
