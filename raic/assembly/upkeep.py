@@ -16,6 +16,7 @@ from raic.assembly.members import Reactor
 from raic.backends.array.drilling import Drill
 from raic.backends.array.maintenance import ArrayStatus
 from raic.backends.array.upkeep.service import ArrayMaintenance
+from raic.config.loading import load_config
 from raic.config.model import ArraySettings, Config, Prices
 from raic.deferreds import async_to_deferred
 from raic.interfaces import IIndex, IStorageProvider
@@ -50,6 +51,7 @@ class ArrayUpkeep:
             settings.repair_rate,
             unknown_keys=index.unknown_keys,
             discard=partial(discard_orphans, provider, index, reactor),
+            is_provider=lambda name: name in load_config(config.node_directory).providers,
         )
         self._drill = Drill(array.drills, array.meter, self.maintenance, array.ledger, reactor)
         self._beginning: Deferred[None] | None = None

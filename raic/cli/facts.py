@@ -17,6 +17,10 @@ def who_it_is(config: Config, identity: Identity) -> list[str]:
         f"node directory: {config.node_directory}",
         f"server id: {identity.server_id}",
         *(f"note: {notice}" for notice in config.notices),
+        *(
+            f"note: [provider:{name}]: spare: 'raic array add {name}' makes use of it"
+            for name in config.spare
+        ),
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from raic.config.arrays import array_settings
 from raic.config.checking import Checked
 from raic.config.clouds import cloud_settings
-from raic.config.model import LABELS, Backend, Prices, ProviderSettings
+from raic.config.model import LABELS, ArraySettings, Backend, Prices, ProviderSettings
 from raic.config.providerkeys import FILESYSTEM
 
 DEFAULT_PROVIDER = "disk"
@@ -100,10 +100,12 @@ def _folder(checked: Checked, section: str) -> Path:
 def mention_unused(
     checked: Checked, backends: Sequence[Backend], providers: Mapping[str, ProviderSettings]
 ) -> None:
-    """Note which providers hold nothing."""
+    """Note which providers hold nothing: where there is an array, they are spare."""
     used = {member.name for backend in backends for member in backend.members}
+    unused = [name for name in providers if name not in used]
+    if any(isinstance(backend, ArraySettings) for backend in backends):
+        checked.spare.extend(unused)
+        return
     checked.notices.extend(
-        f"[{_PROVIDER}{name}]: nothing is stored there: no backend leads to it"
-        for name in providers
-        if name not in used
+        f"[{_PROVIDER}{name}]: nothing is stored there: no backend leads to it" for name in unused
     )

@@ -24,12 +24,14 @@ class Checked:
     """The values of a configuration, parsed, and what is wrong with it so far.
 
     :ivar values: by section and key in lower case; only those that stand in the file.
+    :ivar spare: the names of providers that an array can make use of.
     """
 
     name: str
     text: Text
     values: dict[tuple[str, str], Any] = field(factory=dict)
     notices: list[str] = field(factory=list)
+    spare: list[str] = field(factory=list)
     _problems: list[tuple[int, str]] = field(factory=list)
     _problems_elsewhere: list[str] = field(factory=list)
     _keys: dict[str, Mapping[str, Key]] = field(factory=dict)

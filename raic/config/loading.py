@@ -108,6 +108,7 @@ def parse_servers(node_directory: Path, text: str) -> tuple[Config, ...]:
         certificates=certificates,
         notices=tuple(checked.notices),
         text=checked.text,
+        spare=tuple(checked.spare),
         certificate_files=tuple(
             node_directory / Path(path).expanduser()
             for path in checked.section("grid_manager_certificates").values()

@@ -223,6 +223,7 @@ class Config:
     :ivar introducers: their FURLs, each once.
     :ivar certificates: of grid managers: parsed JSON, as it is announced.
     :ivar notices: what the operator should be told about keys without effect.
+    :ivar spare: the names of providers that are not in use, and that an array can make use of.
     :ivar text: what the file said.
     :ivar certificate_files: where those certificates are.
     :ivar index_name: of the index's file; another one only while a node is being copied.
@@ -241,6 +242,7 @@ class Config:
     text: Text = field(repr=False, eq=False, factory=Text)
     certificate_files: tuple[Path, ...] = ()
     index_name: str = "index.sqlite"
+    spare: tuple[str, ...] = ()
 
     @property
     def provider(self) -> ProviderSettings:

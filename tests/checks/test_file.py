@@ -129,6 +129,15 @@ class Mistakes(CheckCase):
         (told,) = [each for each in report.findings if "nothing is stored there" in str(each)]
         self.assertEqual(told.level, Level.WARNING)
 
+    async def test_what_an_array_could_make_use_of_is_none(self) -> None:
+        providers = "".join(f"[provider:{name}]\npath = {name}\n" for name in "abc")
+        array = "[array:x]\nproviders = a, b\nneeded = 1\nhappy = 2\n"
+        self.write(f"[storage]\nbackend = array:x\n{array}{providers}")
+        report = await self.check()
+        (told,) = [each for each in report.findings if each.subject == "[provider:c]"]
+        self.assertEqual(told.level, Level.OK)
+        self.assertIn("raic array add c", told.text)
+
     async def test_a_file_that_others_can_write_to_is_a_warning(self) -> None:
         (self.path / "raic.cfg").chmod(0o666)
         await self.assert_found("permissions", Level.WARNING, "have the node run", "chmod go-w")

@@ -220,6 +220,12 @@ class Mistakes(SynchronousTestCase):
         self.assertIn("[provider:attic]: nothing is stored there", notice)
         self.assertEqual(set(config.providers), {"disk", "attic"})
 
+    def test_beside_an_array_it_is_spare(self) -> None:
+        members = "[provider:a]\npath = a\n[provider:b]\npath = b\n[provider:c]\npath = c\n"
+        array = "[array:x]\nproviders = a, b\nneeded = 1\nhappy = 2\n"
+        config = parse_config(NODE, f"[storage]\nbackend = array:x\n{array}{members}")
+        self.assertEqual((config.notices, config.spare), ((), ("c",)))
+
     def test_another_type_of_provider_is_refused(self) -> None:
         self.assert_problem("[provider:disk]\ntype = tape\n", "line 2", "filesystem")
 

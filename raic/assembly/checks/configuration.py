@@ -19,6 +19,7 @@ _PLACED = re.compile(
     r" (?P<key>\[[^]]+\] [^:\s]+): (?P<text>.*)",
     re.DOTALL,
 )
+_USE = "raic array add {name}, or raic array replace OLD {name}, makes use of it"
 _LINE = re.compile(rf"{re.escape(CONFIG_NAME)}, line (?P<line>\d+): (?P<text>.*)", re.DOTALL)
 
 
@@ -38,6 +39,8 @@ def check_configuration(
     for notice in loaded.notices:
         key, _, text = notice.partition(": ")
         findings.append(evolve(warning(key, text, f"correct {path}"), key=key))
+    for name in loaded.spare:
+        findings.append(good(f"[provider:{name}]", f"spare: {_USE.format(name=name)}"))
     return findings
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from raic.backends.array.maintenance import ADD, DRAIN, REPLACE, Operation
 from raic.backends.array.provider import ArrayProvider
 from raic.errors import ConfigurationError, OperationRefused, RaicError
 
 
 def refusal(
-    array: ArrayProvider, operation: Operation, moving: Operation | None
+    array: ArrayProvider,
+    operation: Operation,
+    moving: Operation | None,
+    is_provider: Callable[[str], bool],
 ) -> RaicError | None:
     """Why an operation must not be begun; None when it may.
 
     :param moving: an operation that moves fragments and is under way.
+    :param is_provider: whether there is a provider of a name, in use or not.
     """
     if operation.kind not in (REPLACE, ADD, DRAIN):
         return None
@@ -25,7 +31,7 @@ def refusal(
         return (
             None if operation.kind == REPLACE and half == {*operation.names} else _unfinished(half)
         )
-    problems = _name_problems(array, operation)
+    problems = _name_problems(array, operation, is_provider)
     if problems:
         return ConfigurationError(problems)
     if operation.kind == DRAIN:
@@ -33,20 +39,31 @@ def refusal(
     return None
 
 
-def _name_problems(array: ArrayProvider, operation: Operation) -> list[str]:
+def _name_problems(
+    array: ArrayProvider, operation: Operation, is_provider: Callable[[str], bool]
+) -> list[str]:
     members = {member.name for member in array.placement().members()}
     there = ", ".join(sorted(members))
     leaving = () if operation.kind == ADD else operation.names[:1]
     coming = () if operation.kind == DRAIN else operation.names[-1:]
     return [
-        f"{name} is none of the array's providers: these are {there}"
-        for name in leaving
-        if name not in members
-    ] + [
-        f"{name} is one of the array's providers already: name one that is not"
-        for name in coming
-        if name in members
+        *(
+            f"{name} is none of the array's providers: these are {there}"
+            for name in leaving
+            if name not in members
+        ),
+        *(
+            f"{name} is one of the array's providers already: name one that is not"
+            for name in coming
+            if name in members
+        ),
+        *(unknown_provider(name) for name in coming if not is_provider(name)),
     ]
+
+
+def unknown_provider(name: str) -> str:
+    """What to say of a name that nothing has."""
+    return f"{name} is no provider: add a section [provider:{name}] to raic.cfg"
 
 
 def _half_replaced(array: ArrayProvider) -> set[str] | None:

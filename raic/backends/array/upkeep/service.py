@@ -42,7 +42,7 @@ from raic.backends.array.upkeep.moving import (
 )
 from raic.backends.array.upkeep.pacing import Pace
 from raic.backends.array.upkeep.reached import NOTES, Milestones, Reached
-from raic.backends.array.upkeep.refusing import refusal
+from raic.backends.array.upkeep.refusing import refusal, unknown_provider
 from raic.backends.array.upkeep.repairing import Repairer
 from raic.backends.array.upkeep.scrubbing import Discard, Scrub, Scrubbed, Unknown
 from raic.backends.array.upkeep.sentences import begun, ended
@@ -68,6 +68,8 @@ class ArrayMaintenance:
     :param unknown_keys: as ``IIndex.unknown_keys``; without it nothing of no use is deleted.
     :param discard: is given objects to which the index does not refer: those that nobody knows it
         makes garbage of, in the order in which they may go; fires with how many they were.
+    :param is_provider: whether the configuration has a provider of a name, so that nobody is told
+        what an operation would take that cannot be; raises ``ConfigurationError``.
     """
 
     _log = Logger()
@@ -83,12 +85,14 @@ class ArrayMaintenance:
         *,
         unknown_keys: Unknown | None = None,
         discard: Discard | None = None,
+        is_provider: Callable[[str], bool] = lambda name: True,
     ) -> None:
         self._array = array
         self._ledger = ledger
         self._make_member = make_member
         self._unknown_keys = unknown_keys
         self._discard = discard
+        self._is_provider = is_provider
         self._pace = Pace(clock, repair_rate, lambda: array.calls)
         self._handler = Handler(array, ledger, clock, random, self._pace)
         self._repairer = Repairer(self._handler)
@@ -226,7 +230,7 @@ class ArrayMaintenance:
     def _check(self, operation: Operation) -> None:
         """Raise why an operation must not be begun."""
         moving = next((job.operation for job in self._jobs.values() if _is_move(job)), None)
-        problem = refusal(self._array, operation, moving)
+        problem = refusal(self._array, operation, moving, self._is_provider)
         if problem is not None:
             raise problem
 
@@ -323,8 +327,7 @@ class ArrayMaintenance:
             try:
                 member = self._make_member(names[-1])
             except LookupError:
-                problem = f"{names[-1]} is no provider: add a section [provider:{names[-1]}]"
-                raise ConfigurationError([problem]) from None
+                raise ConfigurationError([unknown_provider(names[-1])]) from None
             await self._array.add_member(member)
         move = Move(job.operation, job.began, numbers)
         await self._ledger.set_note(NOTE, move.dump())

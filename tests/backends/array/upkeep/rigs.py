@@ -87,6 +87,7 @@ class UpkeepRig(Rig):
             self.rate,
             unknown_keys=self.unknown_keys,
             discard=self.discard,
+            is_provider=lambda name: name != "unknown",
         )
 
     def known_member(self, name: str) -> Member:

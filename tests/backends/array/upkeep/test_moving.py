@@ -10,7 +10,14 @@ from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from raic.backends.array.maintenance import IArrayMaintenance, Outcome, Progress
+from raic.backends.array.maintenance import (
+    ADD,
+    REPLACE,
+    IArrayMaintenance,
+    Operation,
+    Outcome,
+    Progress,
+)
 from raic.backends.array.members import Placement
 from raic.backends.array.upkeep import walking
 from raic.backends.array.upkeep.clearing import Clearing
@@ -282,6 +289,14 @@ class ReplacingTests(MovingCase):
             self.failureResultOf(self.maintenance.replace(old, new, ignore), ConfigurationError)
         self.failureResultOf(self.maintenance.drain("new", ignore), ConfigurationError)
         self.assertEqual(self.rig.ledger.events, [])
+
+    def test_nothing_is_told_of_what_cannot_be(self) -> None:
+        told: list[Progress] = []
+        self.failureResultOf(self.maintenance.add("unknown", told.append), ConfigurationError)
+        self.assertEqual(told, [])
+        for operation in (Operation(ADD, ("unknown",)), Operation(REPLACE, ("b2", "unknown"))):
+            failure = self.failureResultOf(self.maintenance.plan(operation), ConfigurationError)
+            self.assertIn("unknown is no provider: add a section", str(failure.value))
 
     def test_a_new_member_that_does_not_start_changes_nothing(self) -> None:
         self.rig.make_member("new")
