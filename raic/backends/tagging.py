@@ -60,7 +60,7 @@ class TaggingProvider(ForwardingProvider):
     def buffer_size(self, size: int) -> int:
         """See :class:`raic.interfaces.IStorageProvider`.
 
-        A partial block, and a copy with tags of what is being written.
+        A partial block, and what is held of the writes before, or a copy with tags.
         """
         stored = stored_size(size)
         own = min(size, BLOCK_BYTES) + min(stored, stored_size(MAX_WRITE_BYTES + BLOCK_BYTES))
@@ -193,7 +193,11 @@ class TaggingProvider(ForwardingProvider):
 
 @implementer(IObjectUpload)
 class TaggedUpload:
-    """Adds the tags on the way; holds at most one partial block between two writes."""
+    """Adds the tags on the way; holds at most one partial block between two writes.
+
+    Where bytes can be handed to a worker without joining them, it holds what one write brought
+    too, and hands over that of two: what threads take to wake each other is halved.
+    """
 
     def __init__(self, inner: IObjectUpload, tags: ObjectTags, size: int) -> None:
         self._inner = inner
@@ -205,6 +209,7 @@ class TaggedUpload:
         self._written = 0
         self._aborted = False
         self._partial = bytearray()
+        self._held: list[bytes | bytearray | memoryview] = []
 
     def write(self, data: bytes) -> Deferred[None]:
         """See :class:`raic.interfaces.IObjectUpload`."""
@@ -232,9 +237,15 @@ class TaggedUpload:
         # interpreter's lock.
         parts = self._tags.with_tags(self._number, blocks, self._last)
         self._number += len(blocks)
-        if self._making is None:
+        if self._making is None or not parts:
             return self._inner.write(b"".join(parts))
-        return self._making.write_made(sum(map(len, parts)), lambda: parts)
+        parts = self._held + parts
+        size = sum(map(len, parts))
+        if size <= MAX_WRITE_BYTES and self._number <= self._last and not self._aborted:
+            self._held = parts
+            return succeed(None)
+        self._held = []
+        return self._making.write_made(size, lambda: parts)
 
     def finish(self) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IObjectUpload`."""
@@ -252,6 +263,7 @@ class TaggedUpload:
         """See :class:`raic.interfaces.IObjectUpload`."""
         self._aborted = True
         self._partial = bytearray()
+        self._held = []
         return self._inner.abort()
 
     def _is_block(self, size: int, following: int) -> bool:

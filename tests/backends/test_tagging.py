@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from hashlib import blake2b
 from os import environ
@@ -17,9 +18,10 @@ from raic.backends.faulty import FaultyProvider
 from raic.backends.memory import MemoryProvider
 from raic.backends.tagging import TaggingProvider
 from raic.backends.tags import plain_size, stored_size
-from raic.errors import ObjectCorrupt, ObjectNotFound
-from raic.interfaces import IInterruptedUploads, IStorageProvider
+from raic.errors import NoSpace, ObjectCorrupt, ObjectNotFound, StorageUnusable
+from raic.interfaces import IInterruptedUploads, IObjectUpload, IStorageProvider
 from raic.values import ListedObject, Space
+from tests.backends.filesystems import FilesystemTestCase
 from tests.backends.test_tagging_contract import TAG_KEY
 from tests.contracts.consumer import Collector
 from tests.contracts.provider import KEY, TEN, pattern
@@ -73,6 +75,41 @@ class TaggingTestCase(SynchronousTestCase):
 
     def stream(self, collector: Collector, offset: int = 0, length: int = 2**40) -> Deferred[int]:
         return self.provider.stream_object(KEY, offset, length, collector)
+
+
+class HeldWriteTests(FilesystemTestCase):
+    """Where workers write, one write waits for the next."""
+
+    def begin(self, size: int) -> IObjectUpload:
+        """Begin to upload an object of so many bytes."""
+        self.start()
+        self.tagged = TaggingProvider(self.provider, TAG_KEY)
+        return self.tagged.open_upload(KEY, size)
+
+    def test_what_two_writes_bring_goes_to_a_worker_together(self) -> None:
+        data = pattern(4_500_000)
+        upload = self.begin(len(data))
+        for at in range(0, len(data), 1_000_000):
+            self.successResultOf(upload.write(data[at : at + 1_000_000]))
+        self.successResultOf(upload.finish())
+        self.assertEqual(len(self.disk.called("write_pieces")), 3)
+        read = self.successResultOf(self.tagged.get_object(KEY, 0, 2**40))
+        self.assertTrue(read == data)
+
+    def test_what_went_wrong_with_a_write_is_told_with_the_next(self) -> None:
+        upload = self.begin(3_000_000)
+        self.disk.fail("write_pieces", errno.ENOSPC)
+        self.successResultOf(upload.write(bytes(1_000_000)))
+        self.failureResultOf(upload.write(bytes(1_000_000)), NoSpace)
+        self.successResultOf(upload.abort())
+        self.assertEqual(self.files(), [])
+
+    def test_nothing_is_written_of_an_upload_that_is_aborted_after_its_first_write(self) -> None:
+        upload = self.begin(3_000_000)
+        self.successResultOf(upload.write(bytes(1_000_000)))
+        self.successResultOf(upload.abort())
+        self.failureResultOf(upload.write(bytes(1_000_000)), StorageUnusable)
+        self.assertEqual(self.disk.called("write", "write_pieces")[1:], [])
 
 
 class FormatTests(TaggingTestCase):
