@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 P = ParamSpec("P")
@@ -37,6 +38,14 @@ def apart(deferred: Deferred[T]) -> Deferred[T]:
     waiting: Deferred[T] = Deferred()
     deferred.addCallbacks(waiting.callback, waiting.errback)
     return waiting
+
+
+def after_answers(clock: IReactorTime, function: Callable[[], None]) -> None:
+    """Call a function when the connections' answers of this turn of the reactor are on their way.
+
+    TLS gathers them until the next turn, at the end of which the socket takes them.
+    """
+    clock.callLater(0, clock.callLater, 0, function)
 
 
 class Shared(Generic[T]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from raic.assembly.array_control import no_array_handlers
 from raic.assembly.members import Reactor
@@ -13,6 +14,7 @@ from raic.backends.array.maintenance import ArrayStatus
 from raic.budget import MemoryBudget
 from raic.config.identity import Identity
 from raic.config.model import Config
+from raic.deferreds import after_answers
 from raic.server.control import ControlSocket, Handler
 from raic.server.controlplace import SOCKET_NAME
 from raic.server.service import Permissions, StorageService
@@ -36,7 +38,7 @@ def make_service(
     budget = MemoryBudget(storage.upload_memory)
     service = StorageService(
         store.index,
-        Buckets(*shared, budget),
+        Buckets(*shared, budget, partial(after_answers, clock)),
         Slots(
             *shared,
             nodeid=identity.nodeid,

@@ -15,7 +15,7 @@ from raic.shares.reader import BucketReader
 from raic.shares.sealing import Sealer
 from raic.shares.secrets import new_lease
 from raic.shares.streamed import GRID_BYTES, TAIL_BYTES
-from raic.shares.upload import GATHERED_BYTES, BucketUpload, Planned
+from raic.shares.upload import GATHERED_BYTES, BucketUpload, Planned, Soon
 from raic.shares.written import PIECE_BYTES, WINDOW_BYTES
 from raic.values import LeaseSecrets, StoredShare
 
@@ -28,6 +28,7 @@ class Buckets:
     """The immutable shares of one provider and index.
 
     :param budget: from which each upload takes, when it begins, all the memory it may hold.
+    :param soon: calls what passes on the bytes of an upload, at once or a little later.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Buckets:
         pins: Pins,
         clock: IReactorTime,
         budget: MemoryBudget,
+        soon: Soon = lambda function: function(),
     ) -> None:
         self._provider = provider
         self._index = index
@@ -45,6 +47,7 @@ class Buckets:
         self._pins = pins
         self._clock = clock
         self._budget = budget
+        self._soon = soon
 
     def start_upload(
         self,
@@ -74,6 +77,7 @@ class Buckets:
             self._clock,
             on_end,
             lambda: self._budget.give_back(memory),
+            self._soon,
         )
 
     def open(self, share: StoredShare) -> IShareReader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+from typing import TypeAlias
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, fail, succeed
@@ -26,6 +27,8 @@ from raic.shares.ages import REQUEST_SECONDS
 from raic.shares.secrets import new_lease
 from raic.shares.written import BATCH_BYTES, PIECE_BYTES, Written
 from raic.values import Garbage, LeaseSecrets, StoredShare
+
+Soon: TypeAlias = "Callable[[Callable[[], None]], object]"
 
 IDLE_SECONDS = 30 * 60
 GATHERED_BYTES = 1024 * 1024
@@ -68,6 +71,7 @@ class BucketUpload:
 
     At most one request to the provider is under way; meanwhile the next batch gathers.
 
+    :param soon: calls what passes on a batch, now or later: who wrote need not wait for that.
     :param on_end: called once, when the upload has ended in whatever way: completed if
         :meth:`is_complete` then says so.  Never called by the constructor.
     :param give_back: called once, when the upload holds no more memory.
@@ -83,6 +87,7 @@ class BucketUpload:
         clock: IReactorTime,
         on_end: Callable[[BucketUpload], None],
         give_back: Callable[[], None],
+        soon: Soon,
     ) -> None:
         self._planned = planned
         self._provider = provider
@@ -90,6 +95,7 @@ class BucketUpload:
         self._clock = clock
         self._on_end = on_end
         self._give_back = give_back
+        self._soon = soon
 
         self.size = planned.share.length
         self._key = planned.share.key
@@ -100,6 +106,7 @@ class BucketUpload:
         self._object: IObjectUpload | None = None
         self._finishing = False
         self._running = False
+        self._waking = False
         self._closing = False
         self._in_doubt = False
         self._cleaning = False
@@ -139,8 +146,10 @@ class BucketUpload:
         self._last_write = self._clock.seconds()
         if self._gathers:
             return succeed(None)
-        if self._written.waiting >= BATCH_BYTES:
-            self._wake()
+        if self._written.waiting >= PIECE_BYTES:
+            self._wake()  # the writer waits for it
+        elif self._written.waiting >= BATCH_BYTES:
+            self._wake_soon()
         if self._at(Phase.ENDED):
             return fail(self._reason)
         if self._written.waiting < PIECE_BYTES:
@@ -185,6 +194,16 @@ class BucketUpload:
         return self._phase is phase
 
     # From the client to the provider
+
+    def _wake_soon(self) -> None:
+        if not self._running and not self._waking:
+            self._waking = True
+            self._soon(self._woken)
+
+    def _woken(self) -> None:
+        self._waking = False
+        if self._at(Phase.RECEIVING):
+            self._wake()
 
     def _wake(self) -> None:
         if not self._running:

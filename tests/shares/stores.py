@@ -15,7 +15,7 @@ from raic.shares.buckets import Buckets
 from raic.shares.index import SQLiteIndex, create_index, open_index
 from raic.shares.pins import Pins
 from raic.shares.sealing import Sealer
-from raic.shares.upload import BucketUpload
+from raic.shares.upload import BucketUpload, Soon
 from raic.values import LeaseSecrets, ListedObject
 
 NOW = 1_700_000_000
@@ -68,9 +68,12 @@ class StoreTestCase(SynchronousTestCase):
         self.addCleanup(index.close)
         return index
 
-    def buckets_over(self, provider: IStorageProvider) -> Buckets:
+    def buckets_over(
+        self, provider: IStorageProvider, soon: Soon = lambda function: function()
+    ) -> Buckets:
         """Buckets over this test's index and another provider."""
-        return Buckets(provider, self.index, self.sealer, self.pins, self.clock, self.budget)
+        shared = (provider, self.index, self.sealer, self.pins, self.clock)
+        return Buckets(*shared, self.budget, soon)
 
     def start(
         self,

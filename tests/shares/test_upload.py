@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from zope.interface.verify import verifyObject
 
+from raic.deferreds import after_answers
 from raic.errors import (
     ConflictingWrite,
     NoSuchShare,
+    ProviderBusy,
     ServiceBusy,
     VersionConflict,
     WriteOutOfBounds,
@@ -18,11 +22,61 @@ from raic.shares.layout import SHARE_MAGIC, leases_in, read_header
 from raic.shares.secrets import new_lease
 from raic.shares.upload import GATHERED_BYTES, IDLE_SECONDS
 from raic.values import Garbage, LeaseSecrets
-from tests.shares.slot_machine_world import Held, Short
+from tests.shares.slot_machine_world import Held, Short, busy
 from tests.shares.stores import INDEX_A, INDEX_B, NOW, SECRETS, pattern
 from tests.shares.upload_world import UploadTestCase
 
 MIB = 1024 * 1024
+
+
+class DeferringTests(UploadTestCase):
+    """What was written is passed on two turns of the reactor later."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.buckets = self.buckets_over(self.remote, partial(after_answers, self.clock))
+        self.data = pattern(3 * MIB)
+        self.upload = self.start(len(self.data))
+
+    def turn(self) -> None:
+        """Nothing was passed on; let the turns of the reactor pass."""
+        self.assertEqual(self.calls(), [])
+        self.clock.advance(0)
+
+    def test_a_write_is_answered_before_its_bytes_are_passed_on(self) -> None:
+        self.successResultOf(self.upload.write(0, self.data[:1_000_000]))
+        self.turn()
+        self.assertEqual(self.calls(), ["write"])
+
+    def test_nothing_is_put_off_when_the_writer_must_wait(self) -> None:
+        self.successResultOf(self.upload.write(0, self.data[:1_000_000]))
+        self.successResultOf(self.upload.write(1_000_000, self.data[1_000_000:2_000_000]))
+        self.assertEqual(self.calls(), ["write", "write"])
+
+    def test_the_end_of_the_share_passes_on_all_at_once(self) -> None:
+        self.upload.write(0, self.data[:1_000_000])
+        self.upload.write(1_000_000, self.data[1_000_000:])
+        self.successResultOf(self.upload.close())
+        self.assertEqual(self.held(), self.data)
+        self.calls()
+        self.turn()
+        self.assertEqual(self.calls(), [])
+
+    def test_an_abort_meanwhile_leaves_nothing(self) -> None:
+        self.upload.write(0, self.data[:1_000_000])
+        self.successResultOf(self.upload.abort())
+        self.turn()
+        self.assertEqual(self.calls(), [])
+        self.assertEqual(self.budget.taken, 0)
+        self.assertEqual(self.intents(), 0)
+
+    def test_what_went_wrong_is_told_with_the_next_write(self) -> None:
+        self.remote.steps["write"] = [busy]
+        self.successResultOf(self.upload.write(0, self.data[:1_000_000]))
+        self.turn()
+        self.failureResultOf(self.upload.write(1_000_000, b"more"), ProviderBusy)
+        self.failureResultOf(self.upload.close(), ProviderBusy)
+        self.assertEqual(self.objects(), {})
 
 
 class StoringTests(UploadTestCase):

@@ -5,6 +5,7 @@ some time nothing else.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from random import Random
 
 from attrs import define, field
@@ -51,6 +52,10 @@ class Client:
 
 
 class UploadScenarioTests(StoreTestCase):
+    def soon(self, function: Callable[[], None]) -> None:
+        """Pass on what was written, at once."""
+        function()
+
     def test_what_was_acknowledged_is_there_and_nothing_else(self) -> None:
         for seed in SEEDS:
             self.setUp()
@@ -59,7 +64,7 @@ class UploadScenarioTests(StoreTestCase):
     def play(self, random: Random, seed: int) -> None:
         plan = FaultPlan(seed)
         provider = FaultyProvider(self.memory, plan)
-        self.buckets = self.buckets_over(provider)
+        self.buckets = self.buckets_over(provider, self.soon)
         collector = Collector(provider, self.index, self.pins, self.clock)
         gates = self.spoil(plan, random)
         clients = [self.client(random, shnum) for shnum in range(40)]
@@ -68,9 +73,11 @@ class UploadScenarioTests(StoreTestCase):
             if random.random() < 0.01:
                 client.upload.abort()
             client.go_on(random)
+            self.let_time_pass(random)
             if random.random() < 0.02:
                 self.clock.advance(5)
                 collector.collect_once().addErrback(lambda failure: failure.trap(RaicError))
+        self.clock.advance(0)
         for gate in gates:
             gate.release()
         plan.heal()
@@ -79,6 +86,9 @@ class UploadScenarioTests(StoreTestCase):
                 client.upload.abort()
         self.assert_settled(clients)
         self.assert_clean_after(collector)
+
+    def let_time_pass(self, random: Random) -> None:
+        """Between two calls of clients."""
 
     def spoil(self, plan: FaultPlan, random: Random) -> list[Gate]:
         gates = []
@@ -126,3 +136,14 @@ class UploadScenarioTests(StoreTestCase):
         left: tuple[Garbage, ...] = self.successResultOf(self.index.next_garbage(2**40, 1000))
         self.assertEqual(left, ())
         self.assertEqual(self.successResultOf(self.index.get_totals()).intents, 0)
+
+
+class DeferredScenarioTests(UploadScenarioTests):
+    """The same, when what was written is passed on a little later."""
+
+    def soon(self, function: Callable[[], None]) -> None:
+        self.clock.callLater(0, function)
+
+    def let_time_pass(self, random: Random) -> None:
+        if random.random() < 0.3:
+            self.clock.advance(0)
