@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from itertools import count, islice
+from itertools import count
 from typing import Final, TypeAlias
 
 from attrs import define
@@ -138,18 +137,16 @@ class FileStore:
 
     def write(self, incoming: Incoming, offset: int, *pieces: Piece) -> None:
         """Write some bytes, in a row."""
-        left: deque[memoryview] = deque(memoryview(piece) for piece in pieces)
+        left: Sequence[Piece] = pieces
         while left:
-            if len(left) == 1:
-                written = self._disk.write(incoming.fd, left[0], offset)
+            some = left[:PIECES_AT_ONCE]
+            if len(some) == 1:
+                written = self._disk.write(incoming.fd, some[0], offset)
             else:
-                some = list(islice(left, PIECES_AT_ONCE))
                 written = self._disk.write_pieces(incoming.fd, some, offset)
             offset += written
-            while left and written >= len(left[0]):
-                written -= len(left.popleft())
-            if written:
-                left[0] = left[0][written:]
+            all_of_it = written == sum(map(len, some))
+            left = left[len(some) :] if all_of_it else _beyond(left, written)
 
     def write_early(self, incoming: Incoming, offset: int, length: int) -> None:
         """Let what was written go to the disk, so that :meth:`publish` has less to wait for.
@@ -410,3 +407,12 @@ class FileStore:
         # Where it fails the caller is failing already, or the file is cleared at the next start.
         with suppress(OSError):
             self._disk.unlink(path, dir_fd=self._root)
+
+
+def _beyond(pieces: Sequence[Piece], size: int) -> Sequence[Piece]:
+    """Pieces without the first bytes."""
+    gone = 0
+    while size >= len(pieces[gone]):
+        size -= len(pieces[gone])
+        gone += 1
+    return memoryview(pieces[gone])[size:], *pieces[gone + 1 :]

@@ -21,7 +21,7 @@ MAX_WRITE_BYTES = 1024 * 1024
 _GATHERED_BYTES = 256 * 1024
 """Pieces below this are joined: a copy costs less than a request."""
 
-_MADE_BYTES = 1024 * 1024
+_MADE_BYTES = 3 * 512 * 1024
 """The same where bytes are made when they are written: nothing is copied then."""
 
 _AT_ONCE = 2

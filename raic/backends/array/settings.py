@@ -38,7 +38,7 @@ class ArraySettings:
         has read ahead of its consumer; 3 MiB at least.
     """
 
-    lane_buffer: int = 2 * 1024 * 1024
+    lane_buffer: int = 3 * 1024 * 1024
     straggler_seconds: float = 5.0
     least_grace: float = 0.020
     write_seconds: float = 40.0
