@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from random import Random
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,6 +16,7 @@ from raic.assembly.arrays import ArrayStack
 from raic.assembly.members import Reactor
 from raic.backends.array.drilling import Drill
 from raic.backends.array.maintenance import ArrayStatus
+from raic.backends.array.upkeep.refusing import Known
 from raic.backends.array.upkeep.service import ArrayMaintenance
 from raic.config.loading import load_config
 from raic.config.model import ArraySettings, Config, Prices
@@ -51,7 +53,7 @@ class ArrayUpkeep:
             settings.repair_rate,
             unknown_keys=index.unknown_keys,
             discard=partial(discard_orphans, provider, index, reactor),
-            is_provider=lambda name: name in load_config(config.node_directory).providers,
+            known=partial(_known, config.node_directory),
         )
         self._drill = Drill(array.drills, array.meter, self.maintenance, array.ledger, reactor)
         self._beginning: Deferred[None] | None = None
@@ -99,6 +101,17 @@ class ArrayUpkeep:
                 "could not look for what the last run left behind, it stays for now: {error}",
                 error=failure.getErrorMessage(),
             )
+
+
+def _known(node_directory: Path) -> Known:
+    """What ``raic.cfg`` says now.
+
+    :raises ConfigurationError: it has mistakes.
+    """
+    config = load_config(node_directory)
+    backend = config.backend
+    accepts = isinstance(backend, ArraySettings) and backend.allow_shared_domain
+    return {name: {} if accepts else each.labels for name, each in config.providers.items()}
 
 
 def _prices(config: Config) -> dict[str, Prices]:

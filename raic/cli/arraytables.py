@@ -100,9 +100,12 @@ def print_outcome(outcome: Told) -> None:
         say(f"{outcome['missing']} fragments were missing, {outcome['altered']} altered")
         if outcome["missing"] or outcome["altered"]:
             say("they are made anew by themselves; 'raic array repair' shows how far that is")
+    elif kind == "drain":
+        say(f"{outcome['operation']['names'][0]} is no part of the array any more")
+        if outcome["fragments"]:
+            say(f"{moved} were made anew before, on the others")
     else:
-        done = {"repair": "repaired", "drain": "made anew, so that none is needed there any more"}
-        say(f"{moved} {done.get(kind, 'moved')}")
+        say(f"{moved} {'repaired' if kind == 'repair' else 'moved'}")
         if outcome["missing"]:
             say(f"{outcome['missing']} could not be made: too few others of their objects are left")
     if outcome["left"]:

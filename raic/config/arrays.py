@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
+from raic.backends.array.losing import Home, crowded
 from raic.backends.layers.readcache import CacheSettings
 from raic.config.checking import Checked
-from raic.config.model import LABELS, ArraySettings, ProviderSettings
+from raic.config.model import ArraySettings, ProviderSettings
 
 MOST_PROVIDERS = 256
 """What the code allows: one fragment number is one byte."""
@@ -101,14 +101,12 @@ def _check_counts(
 def _check_domains(checked: Checked, section: str, array: ArraySettings) -> None:
     if array.allow_shared_domain:
         return
-    for label in LABELS:
-        counts = Counter(member.labels[label] for member in array.members if label in member.labels)
-        for domain, held in counts.items():
-            if held > max(1, array.total - array.needed):
-                checked.refuse(
-                    section,
-                    "providers",
-                    f"{label} {domain} holds {held} of {array.total} fragments, and only"
-                    f" {array.total - array.needed} may be lost: use providers that do not share"
-                    " one, or write allow_shared_domain = true to accept that",
-                )
+    homes = [Home(member.name, member.labels) for member in array.members]
+    for domain in crowded(homes, array.needed):
+        checked.refuse(
+            section,
+            "providers",
+            f"{domain.label} {domain.name} holds {domain.fragments} of {array.total} fragments, and"
+            f" only {array.total - array.needed} may be lost: use providers that do not share"
+            " one, or write allow_shared_domain = true to accept that",
+        )

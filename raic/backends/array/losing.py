@@ -64,6 +64,17 @@ class Loss:
         return max(0, self.left - self.needed)
 
 
+def crowded(homes: Sequence[Home], needed: int) -> list[Loss]:
+    """The domains that hold more fragments of each object than may be lost."""
+    spare = max(1, len(homes) - needed)
+    domains = Counter(domain for home in homes for domain in home.labels.items())
+    return [
+        Loss(label, name, held, needed, needed, len(homes))
+        for (label, name), held in domains.items()
+        if held > spare
+    ]
+
+
 def losses(homes: Sequence[Home], needed: int, happy: int) -> list[Loss]:
     """What the loss of each single provider would do, and then of each domain of several."""
     counts = Counter((PROVIDER, home.provider) for home in homes)

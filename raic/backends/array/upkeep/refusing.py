@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
+from raic.backends.array.losing import Home, Loss, crowded
 from raic.backends.array.maintenance import ADD, DRAIN, REPLACE, Operation
 from raic.backends.array.provider import ArrayProvider
 from raic.errors import ConfigurationError, OperationRefused, RaicError
+
+Known = Mapping[str, Mapping[str, str]]
+"""The providers of the configuration by name, each with what it has in common with others, as far
+as that matters.
+"""
 
 
 def refusal(
     array: ArrayProvider,
     operation: Operation,
     moving: Operation | None,
-    is_provider: Callable[[str], bool],
+    known: Known | None,
 ) -> RaicError | None:
     """Why an operation must not be begun; None when it may.
 
     :param moving: an operation that moves fragments and is under way.
-    :param is_provider: whether there is a provider of a name, in use or not.
+    :param known: None if nothing is known of the configuration.
     """
     if operation.kind not in (REPLACE, ADD, DRAIN):
         return None
@@ -31,17 +37,14 @@ def refusal(
         return (
             None if operation.kind == REPLACE and half == {*operation.names} else _unfinished(half)
         )
-    problems = _name_problems(array, operation, is_provider)
+    problems = _name_problems(array, operation, known)
     if problems:
         return ConfigurationError(problems)
-    if operation.kind == DRAIN:
-        return _too_few(array, operation.names[0])
-    return None
+    too_few = _too_few(array, operation.names[0]) if operation.kind == DRAIN else None
+    return too_few or _too_crowded(array, operation, known or {})
 
 
-def _name_problems(
-    array: ArrayProvider, operation: Operation, is_provider: Callable[[str], bool]
-) -> list[str]:
+def _name_problems(array: ArrayProvider, operation: Operation, known: Known | None) -> list[str]:
     members = {member.name for member in array.placement().members()}
     there = ", ".join(sorted(members))
     leaving = () if operation.kind == ADD else operation.names[:1]
@@ -57,7 +60,7 @@ def _name_problems(
             for name in coming
             if name in members
         ),
-        *(unknown_provider(name) for name in coming if not is_provider(name)),
+        *(unknown_provider(name) for name in coming if known is not None and name not in known),
     ]
 
 
@@ -96,3 +99,35 @@ def _too_few(array: ArrayProvider, name: str) -> OperationRefused | None:
         f"without {name} {left} providers would be left, and a write needs {array.happy}",
         f"add another provider first, or replace it: raic array replace {name} NEW",
     )
+
+
+def _too_crowded(
+    array: ArrayProvider, operation: Operation, known: Known
+) -> OperationRefused | None:
+    """Whether a domain would hold more than may be lost, that does not so far."""
+    placement = array.placement()
+    before = [placement.home(number).name for number in placement.lasting()]
+    after = _names_after(operation, before)
+    accepted = {(each.label, each.name) for each in _crowded(array, before, known)}
+    for each in _crowded(array, after, known):
+        if (each.label, each.name) not in accepted:
+            return OperationRefused(
+                f"{each.label} {each.name} would hold {each.fragments} of {each.total} fragments of"
+                f" each object, and only {each.total - each.needed} may be lost",
+                "use another provider, or write allow_shared_domain = true into raic.cfg to accept"
+                " that",
+            )
+    return None
+
+
+def _names_after(operation: Operation, names: list[str]) -> list[str]:
+    """Who has the fragments of each object once it is done."""
+    first, last = operation.names[0], operation.names[-1]
+    if operation.kind == ADD:
+        return [*names, last]
+    left = [last if name == first else name for name in names]
+    return [name for name in left if operation.kind == REPLACE or name != first]
+
+
+def _crowded(array: ArrayProvider, names: list[str], known: Known) -> list[Loss]:
+    return crowded([Home(name, known.get(name, {})) for name in names], array.code.needed)

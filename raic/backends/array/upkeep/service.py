@@ -42,7 +42,7 @@ from raic.backends.array.upkeep.moving import (
 )
 from raic.backends.array.upkeep.pacing import Pace
 from raic.backends.array.upkeep.reached import NOTES, Milestones, Reached
-from raic.backends.array.upkeep.refusing import refusal, unknown_provider
+from raic.backends.array.upkeep.refusing import Known, refusal, unknown_provider
 from raic.backends.array.upkeep.repairing import Repairer
 from raic.backends.array.upkeep.scrubbing import Discard, Scrub, Scrubbed, Unknown
 from raic.backends.array.upkeep.sentences import begun, ended
@@ -68,8 +68,8 @@ class ArrayMaintenance:
     :param unknown_keys: as ``IIndex.unknown_keys``; without it nothing of no use is deleted.
     :param discard: is given objects to which the index does not refer: those that nobody knows it
         makes garbage of, in the order in which they may go; fires with how many they were.
-    :param is_provider: whether the configuration has a provider of a name, so that nobody is told
-        what an operation would take that cannot be; raises ``ConfigurationError``.
+    :param known: asked for the configuration's providers before an operation is begun or planned;
+        raises ``ConfigurationError``.
     """
 
     _log = Logger()
@@ -85,14 +85,14 @@ class ArrayMaintenance:
         *,
         unknown_keys: Unknown | None = None,
         discard: Discard | None = None,
-        is_provider: Callable[[str], bool] = lambda name: True,
+        known: Callable[[], Known] | None = None,
     ) -> None:
         self._array = array
         self._ledger = ledger
         self._make_member = make_member
         self._unknown_keys = unknown_keys
         self._discard = discard
-        self._is_provider = is_provider
+        self._known = known
         self._pace = Pace(clock, repair_rate, lambda: array.calls)
         self._handler = Handler(array, ledger, clock, random, self._pace)
         self._repairer = Repairer(self._handler)
@@ -230,7 +230,7 @@ class ArrayMaintenance:
     def _check(self, operation: Operation) -> None:
         """Raise why an operation must not be begun."""
         moving = next((job.operation for job in self._jobs.values() if _is_move(job)), None)
-        problem = refusal(self._array, operation, moving, self._is_provider)
+        problem = refusal(self._array, operation, moving, self._known and self._known())
         if problem is not None:
             raise problem
 

@@ -51,6 +51,7 @@ class UpkeepRig(Rig):
         self._good: dict[tuple[str, bytes], bool] = {}
         self.rate: int | None = None
         self.discard: Discard | None = None
+        self.labels: dict[str, dict[str, str]] = {}
 
     def make_member(self, name: str) -> Member:
         if name not in self.inner:
@@ -87,13 +88,17 @@ class UpkeepRig(Rig):
             self.rate,
             unknown_keys=self.unknown_keys,
             discard=self.discard,
-            is_provider=lambda name: name != "unknown",
+            known=self.known,
         )
 
     def known_member(self, name: str) -> Member:
         if name == "unknown":
             raise LookupError(name)
         return self.make_member(name)
+
+    def known(self) -> dict[str, dict[str, str]]:
+        names = (*self.names, "new", "other", *self.labels)
+        return {name: self.labels.get(name, {}) for name in names}
 
     def unknown_keys(self, keys: Collection[str]) -> Deferred[frozenset[str]]:
         """As an index answers."""

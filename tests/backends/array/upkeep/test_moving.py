@@ -290,6 +290,18 @@ class ReplacingTests(MovingCase):
         self.failureResultOf(self.maintenance.drain("new", ignore), ConfigurationError)
         self.assertEqual(self.rig.ledger.events, [])
 
+    def test_no_domain_may_come_to_hold_more_than_may_be_lost(self) -> None:
+        self.rig.labels = {name: {"site": "here"} for name in ("aws", "ovh", "new")}
+        for operation in (
+            self.maintenance.replace("b2", "new", ignore),
+            self.maintenance.drain("attic", ignore),
+        ):
+            failure = self.failureResultOf(operation, OperationRefused)
+            self.assertIn("site here would hold", str(failure.value))
+            self.assertIn("allow_shared_domain = true", failure.value.remedy)
+        self.finish(self.maintenance.replace("aws", "new", ignore))
+        self.finish(self.maintenance.drain("new", ignore))
+
     def test_nothing_is_told_of_what_cannot_be(self) -> None:
         told: list[Progress] = []
         self.failureResultOf(self.maintenance.add("unknown", told.append), ConfigurationError)
