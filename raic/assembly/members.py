@@ -173,6 +173,7 @@ def make_folder(
         fsync=settings.fsync,
         reserved_space=config.storage.reserved_space,
         folders=usual_folders(),
+        beside=str(config.index_path.parent),
         used=used,
     )
 

@@ -115,6 +115,14 @@ class FileStore:
             self._disk.close(self._root)
         self._root = -1
 
+    def is_beside(self, path: str) -> bool:
+        """Whether a file is on the same file system; False where there is none."""
+        try:
+            found = self._disk.stat(path)
+        except OSError:
+            return False
+        return found.st_dev == self._disk.fstat(self._root).st_dev
+
     # Writing
 
     def put(self, key: str, data: bytes) -> Stored:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.defer import Deferred, DeferredList, execute, fail, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -29,12 +29,14 @@ from raic.interfaces import (
     IStorageProvider,
     IWorkers,
 )
+from raic.promptness import Promptness
 from raic.values import ObjectPage, Space, Stored
 
 T = TypeVar("T")
 
 OPEN_FILES = 256
 IMMEDIATE_BYTES = 1024 * 1024
+PROMPT_BYTES = 64 * 1024
 SPACE_SECONDS = 20.0
 
 
@@ -51,6 +53,9 @@ class FilesystemProvider:
     :param reserved_space: bytes of the file system that are left to others.
     :param folders: pairs of first components that many keys will have, as in ``shares/aa``: their
         folders are made at the start, so that no write has to wait for its own.
+    :param beside: a file that the caller's thread uses anyway.  While objects lie on the same file
+        system, and nothing is synced, small ones are written by that thread as well: a disk that
+        hangs would make it wait in any case.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class FilesystemProvider:
         fsync: bool = True,
         reserved_space: int = 0,
         folders: Collection[str] = (),
+        beside: str | None = None,
         disk: Disk | None = None,
     ) -> None:
         self.name = name
@@ -74,6 +80,8 @@ class FilesystemProvider:
         self._store = FileStore(name, path, self._disk, fsync, folders)
         self._files = OpenFiles(self._store, OPEN_FILES)
         self._scratch = memoryview(bytearray(IMMEDIATE_BYTES))
+        self._beside = None if fsync else beside
+        self._prompt: Promptness | None = None
         self._started = False
         self._starting: Shared[None] = Shared()
         self._uploads: set[FileUpload] = set()
@@ -91,10 +99,16 @@ class FilesystemProvider:
         return succeed(None) if self._started else self._starting.ask(self._start)
 
     def _start(self) -> Deferred[None]:
-        def opened(_: None) -> None:
+        def opened(is_beside: bool) -> None:
+            self._prompt = Promptness(self._clock) if is_beside else None
             self._started = True
 
-        return self._begin("start", self._store.open, stopping=True).addCallback(opened)
+        return self._begin("start", self._open, stopping=True).addCallback(opened)
+
+    def _open(self) -> bool:
+        """Open the directory; whether small objects may be written by the caller's thread."""
+        self._store.open()
+        return self._beside is not None and self._store.is_beside(self._beside)
 
     def stop(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -118,7 +132,13 @@ class FilesystemProvider:
     def put_object(self, key: str, data: bytes) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IStorageProvider`."""
         check_key(key)
-        return self._run("put_object", partial(self._store.put, key, data))
+        put = partial(self._store.put, key, data)
+        prompt = self._prompt
+        if prompt is None or len(data) > PROMPT_BYTES or not prompt.is_expected():
+            return self._run("put_object", put)
+        if not self._started:
+            return fail(_not_started(self.name, "put_object"))
+        return execute(prompt.call, partial(self._guarded, "put_object", put))
 
     def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -231,7 +251,7 @@ class FilesystemProvider:
         What holds files open or counts what is under way must know when the call has ended.
         """
         if not (self._started or stopping):
-            return fail(StorageUnusable(self.name, operation, "the provider is not started"))
+            return fail(_not_started(self.name, operation))
         self._busy += 1
         return self._workers.run(partial(self._guarded, operation, function)).addBoth(self._ended)
 
@@ -296,3 +316,7 @@ class FilesystemProvider:
                 answer.errback(result)
             else:
                 answer.callback(result)
+
+
+def _not_started(name: str, operation: str) -> StorageUnusable:
+    return StorageUnusable(name, operation, "the provider is not started")

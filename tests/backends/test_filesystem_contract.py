@@ -18,6 +18,7 @@ class FilesystemContract(ProviderContract, Driven):
     """Sets up providers on folders of their own."""
 
     fsync = False
+    beside: str | None = None
     makes = inspects = True
 
     def make_workers(self) -> IWorkers:
@@ -36,6 +37,7 @@ class FilesystemContract(ProviderContract, Driven):
             self.make_workers(),
             Clock(),
             fsync=self.fsync,
+            beside=self.beside,
             disk=self.make_disk(),
         )
 
@@ -45,6 +47,12 @@ class FilesystemContract(ProviderContract, Driven):
 
 class InlineTests(FilesystemContract, ModelContract, SynchronousSuite):
     """Without threads and without syncing."""
+
+
+class PromptTests(FilesystemContract, ModelContract, SynchronousSuite):
+    """With small objects written at once."""
+
+    beside = "."
 
 
 class SyncedTests(FilesystemContract, SynchronousSuite):

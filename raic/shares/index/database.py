@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NoReturn, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from raic.errors import IndexFailure, IndexStopped
 from raic.interfaces import IWorkers
+from raic.promptness import Promptness
 from raic.shares.index import garbage as due
 from raic.shares.index import operations
 from raic.shares.index.failures import index_failure, is_callers, is_passing, stopped_by
@@ -32,6 +33,16 @@ _PASSING = frozenset(
 )
 """Operations on which a node spends its time when nothing happens to its shares."""
 
+_BRIEF: Collection[Callable[..., Any]] = frozenset(
+    [
+        due.reserve,
+        operations.commit_share,
+        operations.commit_slot,
+        operations.renew_lease,
+    ]
+)
+"""What clients ask for, in their numbers; each changes a few rows."""
+
 
 class Database:
     """An open index.
@@ -41,6 +52,7 @@ class Database:
 
     :param reactor: None to have no threads.
     :param on_fatal: called once, when the index cannot go on.
+    :param prompt: makes short calls in the reactor's thread; None where commits wait for the disk.
     :ivar stopped: why it takes no more calls; None while it does.
     :ivar changes: how many operations were asked for that change what a copy of the index is
         kept for.
@@ -53,13 +65,14 @@ class Database:
         scans: sqlite3.Connection,
         reactor: IReactorFromThreads | None,
         on_fatal: Callable[[Exception], None],
+        prompt: Promptness | None = None,
     ) -> None:
         self._reads = reads
         self._scans = scans
         self._workers: IWorkers = (
             InlineWorkers() if reactor is None else ThreadWorkers(reactor, 1, "raic-index-reader")
         )
-        self.writer = Writer(writes, reactor, self._break)
+        self.writer = Writer(writes, reactor, self._break, _BRIEF, prompt)
         self.changes = 0
         self._on_fatal = on_fatal
         self.stopped: IndexStopped | None = None

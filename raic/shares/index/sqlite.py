@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from zope.interface import implementer
 
 from raic.interfaces import IIndex
+from raic.promptness import Promptness
 from raic.shares.ages import REQUEST_SECONDS
 from raic.shares.index import advisories, expiry, expunging, known, lookups, operations
 from raic.shares.index import garbage as due
@@ -93,7 +94,8 @@ def open_index(
             connection.close()
         raise
     writes, reads, scans = opened
-    database = Database(writes, reads, scans, reactor, on_fatal)
+    prompt = None if sync else Promptness(clock)
+    database = Database(writes, reads, scans, reactor, on_fatal, prompt)
     return SQLiteIndex(database, begun, counters, local_listing)
 
 

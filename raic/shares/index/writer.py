@@ -5,12 +5,18 @@ writer idle is sent to it at once, or, when the last group had several, at the e
 turn: then others are likely to come in the same turn, and a group of its own for the first would
 cost a sync, and two changes of threads, more.  All results of a group return to the reactor in
 one call.
+
+Where a commit does not wait for the disk, changing threads would take longer than most groups:
+then those of brief operations are run in the reactor's thread, at the end of its turn.  Every
+``PROMPT_GROUPS``-th goes to the writer's thread all the same, for there SQLite moves what the
+write-ahead log holds into the database, which does wait for the disk.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
@@ -20,9 +26,15 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
 
 from raic.errors import IndexFailure, IndexStopped
+from raic.promptness import Promptness
 from raic.shares.index.failures import index_failure, is_callers, is_passing, stopped_by
 
 T = TypeVar("T")
+
+PROMPT_GROUPS = 64
+
+CHECKPOINT_PAGES = 1000
+"""From how many pages on the write-ahead log is moved into the database; SQLite's own default."""
 
 Operation = tuple[Callable[..., Any], tuple[Any, ...], "Deferred[Any]"]
 """A function from ``operations``, its arguments after ``execute``, and who waits for it."""
@@ -113,6 +125,9 @@ class Writer:
         run each operation in its caller.
     :param on_broken: called in the reactor's thread when the index cannot go on, before any
         caller hears of it; it must call :meth:`fail`.
+    :param brief: operations that take no longer than a look-up.
+    :param prompt: runs groups of these in the reactor's thread; None where commits wait for the
+        disk.
     """
 
     def __init__(
@@ -120,10 +135,17 @@ class Writer:
         connection: sqlite3.Connection,
         reactor: IReactorFromThreads | None,
         on_broken: Callable[[IndexFailure], None],
+        brief: Collection[Callable[..., Any]] = (),
+        prompt: Promptness | None = None,
     ) -> None:
         self._connection = connection
         self._reactor = reactor
         self._on_broken = on_broken
+        self._brief = brief
+        self._prompt = None if reactor is None else prompt
+        self._prompt_groups = 0
+        if self._prompt is not None:
+            self._checkpoint_from(0)
         self._groups: SimpleQueue[list[Operation] | None] = SimpleQueue()
         self._thread = Thread(target=self._work, name="raic-index-writer", daemon=True)
         if reactor is not None:
@@ -145,7 +167,7 @@ class Writer:
         self._waiting.append((function, arguments, deferred))
         if self._busy:
             return deferred
-        if self._crowded and self._reactor is not None:
+        if self._reactor is not None and (self._crowded or self._prompt is not None):
             self._busy = True
             self._reactor.callFromThread(self._send)
         else:
@@ -179,15 +201,38 @@ class Writer:
         self._crowded = len(group) > 1
         if self._reactor is None:
             self._deliver(group, run_group(self._connection, group))
+        elif self._prompt is not None and self._is_prompt(self._prompt, group):
+            self._prompt_groups += 1
+            run = partial(run_group, self._connection, group)
+            self._deliver(group, self._prompt.call(run))
         else:
+            self._prompt_groups = 0
             self._groups.put(group)
+
+    def _is_prompt(self, prompt: Promptness, group: list[Operation]) -> bool:
+        if self._prompt_groups == PROMPT_GROUPS or not prompt.is_expected():
+            return False
+        return all(function in self._brief for function, _, _ in group)
 
     def _work(self) -> None:
         assert self._reactor is not None
         deliver = self._reactor.callFromThread
         for group in iter(self._groups.get, None):
-            deliver(self._deliver, group, run_group(self._connection, group))
+            deliver(self._deliver, group, self._run_here(group))
         self._connection.close()
+
+    def _run_here(self, group: list[Operation]) -> list[Any] | Broken:
+        """Run a group in the writer's thread."""
+        if self._prompt is None:
+            return run_group(self._connection, group)
+        self._checkpoint_from(CHECKPOINT_PAGES)
+        outcome = run_group(self._connection, group)
+        self._checkpoint_from(0)
+        return outcome
+
+    def _checkpoint_from(self, pages: int) -> None:
+        """Have commits move the log into the database once it has so many pages; 0 for never."""
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
 
     def _deliver(self, group: list[Operation], outcome: list[Any] | Broken) -> None:
         if isinstance(outcome, Broken):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from threading import current_thread
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.errors import IndexCorrupt, IndexFull, IndexStopped, VersionConflict
+from raic.promptness import PAUSE_SECONDS, SLOW_SECONDS
 from raic.shares.index import create_index, open_index
+from raic.shares.index.writer import CHECKPOINT_PAGES, PROMPT_GROUPS
 from raic.values import Garbage
 from tests.contracts.index_values import (
     INDEX_A,
@@ -190,3 +195,89 @@ class GroupCommitTests(SynchronousTestCase):
         (level,) = relaxed.writes.execute("PRAGMA synchronous").fetchone()
         self.assertEqual(level, 1)
         self.successResultOf(index.close())
+
+
+class PromptTests(SynchronousTestCase):
+    """Commits that do not wait for the disk are made in the reactor's thread, at its turn's end."""
+
+    def setUp(self) -> None:
+        self.reactor = PumpedReactor()
+        self.clock = Clock()
+        self.instruments = Instruments()
+        self.threads: list[str] = []
+        self.instruments.before_commit = lambda: self.threads.append(current_thread().name)
+        self.fatal: list[Exception] = []
+        self.path = self.mktemp()
+        create_index(self.path, 1)
+        self.index = open_index(
+            self.path,
+            self.clock,
+            self.reactor,
+            sync=False,
+            local_listing=True,
+            on_fatal=self.fatal.append,
+            factory=self.instruments.factory,
+        )
+        self.addCleanup(self.close)
+        self.threads.clear()
+
+    def close(self) -> None:
+        closing = self.index.close()
+        while not closing.called:
+            self.reactor.pump()
+
+    def renew(self, count: int = 1) -> list[Deferred[bool]]:
+        return [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(count)]
+
+    def test_all_of_a_turn_are_one_transaction(self) -> None:
+        asked = self.renew(20)
+        self.assertEqual(self.threads, [])
+        self.reactor.pump()
+        self.assertEqual([self.successResultOf(one) for one in asked], [False] * 20)
+        self.assertEqual(self.threads, [current_thread().name])
+
+    def test_what_takes_longer_is_left_to_the_thread(self) -> None:
+        releasing = self.index.release([Garbage("a", NOW)])
+        self.renew()
+        self.reactor.pump()
+        self.assertNoResult(releasing)
+        (meanwhile,) = self.renew()
+        self.reactor.pump()
+        self.successResultOf(releasing)
+        self.assertEqual(self.threads, ["raic-index-writer", current_thread().name])
+        self.successResultOf(meanwhile)
+
+    def test_after_a_slow_commit_the_thread_makes_them_for_a_while(self) -> None:
+        self.instruments.after_commit = lambda: self.clock.advance(SLOW_SECONDS * 2)
+        self.renew()
+        self.reactor.pump()
+        self.instruments.after_commit = lambda: None
+        self.renew()
+        self.reactor.pump()
+        self.reactor.pump()
+        self.clock.advance(PAUSE_SECONDS)
+        self.renew()
+        self.reactor.pump()
+        here = current_thread().name
+        self.assertEqual(self.threads, [here, "raic-index-writer", here])
+
+    def test_the_thread_moves_the_log_into_the_database_now_and_then(self) -> None:
+        sizes = []
+        for number in range(12 * PROMPT_GROUPS):
+            committing = self.index.commit_share(
+                make_share(number.to_bytes(16, "big")), make_lease()
+            )
+            while not committing.called:
+                self.reactor.pump()
+            self.successResultOf(committing)
+            sizes.append(os.path.getsize(f"{self.path}-wal"))
+        self.assertEqual(self.threads.count("raic-index-writer"), 12 * PROMPT_GROUPS // 65)
+        self.assertLess(max(sizes), 2 * CHECKPOINT_PAGES * 4096)
+
+    def test_a_failed_commit_stops_the_index(self) -> None:
+        (asked,) = self.renew()
+        self.instruments.before_commit = io_error
+        self.reactor.pump()
+        self.failureResultOf(asked, IndexStopped)
+        self.assertEqual(len(self.fatal), 1)
+        self.failureResultOf(self.index.renew_lease(INDEX_A, make_lease()), IndexStopped)
