@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from zope.interface import implementer
 
@@ -23,6 +23,7 @@ from raic.shares.index.files import check_file, connect, must_exist, schema_scri
 from raic.shares.index.intents import Intents
 from raic.shares.index.ledger import SqliteLedger
 from raic.shares.index.measures import Measure, as_it_is
+from raic.shares.index.recent import RecentSlots
 from raic.values import (
     Advisory,
     ExpiryBatch,
@@ -114,6 +115,7 @@ class SQLiteIndex:
         self._epoch = begun.epoch
         self._counters = Counters(database.writer, begun.last_counter, counters)
         self._intents = Intents(database, local_listing)
+        self._recent = RecentSlots()
         self.ledger = SqliteLedger(database, self._intents)
 
     def close(self) -> Deferred[None]:
@@ -150,11 +152,18 @@ class SQLiteIndex:
 
     def get_slot(self, storage_index: bytes) -> Deferred[SlotVersion | None]:
         """See :class:`raic.interfaces.IIndex`."""
+        version = self._recent.version(storage_index)
+        if version is not None and self._database.stopped is None:
+            return succeed(version)
         return self._database.look_up(lookups.slot, storage_index)
 
     def get_leases(self, storage_index: bytes) -> Deferred[tuple[Lease, ...]]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._database.look_up(lookups.leases, storage_index)
+        leases = self._recent.leases(storage_index)
+        if leases is not None and self._database.stopped is None:
+            return succeed(leases)
+        found = self._database.look_up(lookups.leases, storage_index)
+        return found.addCallback(self._recent.looked_up, storage_index)
 
     def get_totals(self) -> Deferred[Totals]:
         """See :class:`raic.interfaces.IIndex`."""
@@ -200,6 +209,7 @@ class SQLiteIndex:
         repairs = self.ledger.to_note(missing, keys) if missing else ()
         ended = self._intents.on_disk(keys)
         done = self._database.submit(operations.commit_share, share, lease, repairs, ended)
+        done.addCallback(lambda _: self._recent.renewed(share.storage_index, lease))
         return self._intents.ending(done, keys)
 
     def commit_slot(
@@ -217,11 +227,19 @@ class SQLiteIndex:
         done = self._database.submit(
             operations.commit_slot, version, expected, lease, not_before, repairs, ended
         )
+        done.addCallback(lambda _: self._recent.committed(version, lease))
         return self._intents.ending(done, keys)
 
     def renew_lease(self, storage_index: bytes, lease: Lease) -> Deferred[bool]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._database.submit(operations.renew_lease, storage_index, lease)
+
+        def renewed(is_there: bool) -> bool:
+            if is_there:
+                self._recent.renewed(storage_index, lease)
+            return is_there
+
+        done = self._database.submit(operations.renew_lease, storage_index, lease)
+        return done.addCallback(renewed)
 
     def advise(self, advisory: Advisory) -> Deferred[bool]:
         """See :class:`raic.interfaces.IIndex`."""
@@ -241,7 +259,7 @@ class SQLiteIndex:
         self, rule: ExpiryRule, batch: ExpiryBatch
     ) -> Deferred[tuple[ExpiryRun, LeasePlace | None]]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._database.submit(expiry.expire, rule, batch)
+        return self._recent.sweeping(self._database.submit(expiry.expire, rule, batch))
 
     def get_expiry_runs(self, limit: int) -> Deferred[tuple[ExpiryRun, ...]]:
         """See :class:`raic.interfaces.IIndex`."""
@@ -277,7 +295,7 @@ class SQLiteIndex:
             not_before,
             ended,
         )
-        return self._intents.ending(done, keys)
+        return self._intents.ending(self._recent.sweeping(done), keys)
 
     def get_expunged(self, limit: int) -> Deferred[tuple[Expunged, ...]]:
         """See :class:`raic.interfaces.IIndex`."""
@@ -301,11 +319,12 @@ class SQLiteIndex:
         slots: Iterable[tuple[SlotVersion, Sequence[Lease]]],
     ) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._database.submit(operations.load, tuple(shares), tuple(slots))
+        done = self._database.submit(operations.load, tuple(shares), tuple(slots))
+        return self._recent.sweeping(done)
 
     def forget(self, keys: Collection[str]) -> Deferred[None]:
         """See :class:`raic.interfaces.IIndex`."""
-        return self._database.submit(operations.forget, tuple(keys))
+        return self._recent.sweeping(self._database.submit(operations.forget, tuple(keys)))
 
     def next_objects(self, after: str, limit: int) -> Deferred[tuple[str, ...]]:
         """See :class:`raic.interfaces.IIndex`."""

@@ -146,6 +146,8 @@ class FailingDiskTests(FaultsTestCase):
     def test_a_damaged_manifest_is_damage_of_one_slot(self) -> None:
         version = make_version(self.index.next_version(), [inline()])
         self.successResultOf(self.index.commit_slot(version, None, None, 0))
+        self.successResultOf(self.index.close())
+        self.index = self.opened(Instruments())  # which has to read what it does not remember
         for damage in (b"", b"\xff", b"\x01", b"\x81\x80"):
             with closing(sqlite3.connect(self.path)) as other:
                 other.execute("UPDATE slots SET manifest = ?", (damage,))
