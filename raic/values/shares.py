@@ -120,17 +120,15 @@ class SlotVersion:
 
     def keys(self) -> frozenset[str]:
         """Every object that this version refers to, itself included."""
-        return frozenset([self.key]) | self.chunk_keys()
+        return self.chunk_keys() | {self.key}
 
     def chunk_keys(self) -> frozenset[str]:
         """The chunk objects that this version refers to."""
-        return frozenset(
-            chunk.key
-            for share in self.shares.values()
-            if not isinstance(share.content, Inline)
-            for chunk in share.content
-            if chunk.key is not None
-        )
+        keys: set[str] = set()
+        for share in self.shares.values():
+            if not isinstance(share.content, Inline):
+                keys.update(chunk.key for chunk in share.content if chunk.key is not None)
+        return frozenset(keys)
 
 
 @frozen
