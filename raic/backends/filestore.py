@@ -131,22 +131,13 @@ class FileStore:
         :raises KeyTaken: the key names other bytes.
         :raises OutcomeUnknown: it was stored, but perhaps not durably.
         """
-        incoming = self.written(key, data)
+        incoming = self.create(key)
         try:
+            self.write(incoming, 0, data)
             self.publish("put_object", incoming)
         finally:
             self.discard(incoming)
         return Stored(key, len(data))
-
-    def written(self, key: str, data: bytes) -> Incoming:
-        """A file that holds an object, but has no key yet; to be discarded in the end."""
-        incoming = self.create(key)
-        try:
-            self.write(incoming, 0, data)
-        except BaseException:
-            self.discard(incoming)
-            raise
-        return incoming
 
     def create(self, key: str) -> Incoming:
         """An empty file, to be discarded in the end."""

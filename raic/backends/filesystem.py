@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from raic.backends.disk import Disk, translated
-from raic.backends.filestore import FileStore, Incoming, OpenFile
+from raic.backends.filestore import FileStore, OpenFile
 from raic.backends.fileupload import FileUpload
 from raic.backends.keys import check_key, check_range
 from raic.backends.openfiles import OpenFiles
@@ -54,7 +54,7 @@ class FilesystemProvider:
     :param folders: pairs of first components that many keys will have, as in ``shares/aa``: their
         folders are made at the start, so that no write has to wait for its own.
     :param beside: a file that the caller's thread uses anyway.  While objects lie on the same file
-        system, small ones are written by that thread as well, though never synced: a disk that
+        system, and nothing is synced, small ones are written by that thread as well: a disk that
         hangs would make it wait in any case.
     """
 
@@ -80,8 +80,7 @@ class FilesystemProvider:
         self._store = FileStore(name, path, self._disk, fsync, folders)
         self._files = OpenFiles(self._store, OPEN_FILES)
         self._scratch = memoryview(bytearray(IMMEDIATE_BYTES))
-        self._fsync = fsync
-        self._beside = beside
+        self._beside = None if fsync else beside
         self._prompt: Promptness | None = None
         self._started = False
         self._starting: Shared[None] = Shared()
@@ -133,30 +132,13 @@ class FilesystemProvider:
     def put_object(self, key: str, data: bytes) -> Deferred[Stored]:
         """See :class:`raic.interfaces.IStorageProvider`."""
         check_key(key)
+        put = partial(self._store.put, key, data)
         prompt = self._prompt
         if prompt is None or len(data) > PROMPT_BYTES or not prompt.is_expected():
-            return self._run("put_object", partial(self._store.put, key, data))
-        return self._put_promptly(prompt, key, data)
-
-    def _put_promptly(self, prompt: Promptness, key: str, data: bytes) -> Deferred[Stored]:
-        """Write an object here; where it is to be durable, a worker waits for the disk."""
+            return self._run("put_object", put)
         if not self._started:
             return fail(_not_started(self.name, "put_object"))
-        if not self._fsync:
-            put = partial(self._store.put, key, data)
-            return execute(prompt.call, partial(self._guarded, "put_object", put))
-        write = partial(self._store.written, key, data)
-        written = execute(prompt.call, partial(self._guarded, "put_object", write))
-        return apart(written.addCallback(self._publish, Stored(key, len(data))))
-
-    def _publish(self, incoming: Incoming, stored: Stored) -> Deferred[Stored]:
-        publish = partial(self._store.publish, "put_object", incoming)
-        publishing = self._begin("put_object", publish).addBoth(self._discarded, incoming)
-        return publishing.addCallback(lambda _: stored)
-
-    def _discarded(self, result: T, incoming: Incoming) -> T:
-        self._store.discard(incoming)
-        return result
+        return execute(prompt.call, partial(self._guarded, "put_object", put))
 
     def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
         """See :class:`raic.interfaces.IStorageProvider`."""

@@ -55,16 +55,6 @@ class PromptTests(FilesystemContract, ModelContract, SynchronousSuite):
     beside = "."
 
 
-class PromptSyncedTests(FilesystemContract, SynchronousSuite):
-    """The same, and synced."""
-
-    fsync = True
-    beside = "."
-
-    def make_disk(self) -> Disk:
-        return ImpatientDisk()
-
-
 class SyncedTests(FilesystemContract, SynchronousSuite):
     """With syncing, as far as the calls go: no disk is waited for."""
 

