@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, evolve
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorProcess
 
 from raic.assembly.folderlock import HeldFolder
 from raic.backends.layers.circuit import CircuitSettings
@@ -16,6 +17,7 @@ from raic.backends.layers.observation import ObservationLayer
 from raic.backends.layers.quota import QuotaLayer
 from raic.backends.layers.stack import NO_LAYERS, Layers, LayerSettings, Wrap, wrap_in_layers
 from raic.backends.layers.timeout import Timeouts
+from raic.backends.putprocess import spawner
 from raic.config.identity import Identity
 from raic.config.loading import CONFIG_NAME
 from raic.config.model import CloudSettings, Config, ProviderSettings
@@ -130,7 +132,8 @@ def make_member(
         untagged = ObservationLayer(below[0], reactor, troubles=layers.troubles, untold=untold)
         return MemberStack(settings, layers, untagged, leaf, *quotas)
     known = restoring or (is_member and config.index_path.exists())
-    leaf = make_folder(config, settings, workers, reactor, used=known)
+    process = IReactorProcess(reactor, None) if protect is not None else None
+    leaf = make_folder(config, settings, workers, reactor, used=known, processes=process)
     if protect is not None:
         observed = ObservationLayer(guard(leaf), reactor, LOG_SECONDS)
         return MemberStack(
@@ -160,20 +163,24 @@ def make_folder(
     reactor: Reactor,
     *,
     used: bool = False,
+    processes: IReactorProcess | None = None,
 ) -> HeldFolder:
     """A folder without any layers.
 
     :param used: whether there were objects in it before.
+    :param processes: starts one for many small objects; None to have none.
     """
+    path = str(settings.path)
     return HeldFolder(
         settings.name,
-        str(settings.path),
+        path,
         workers,
         reactor,
         fsync=settings.fsync,
         reserved_space=config.storage.reserved_space,
         folders=usual_folders(),
         beside=str(config.index_path.parent),
+        spawn=None if processes is None else spawner(processes, settings.name, path),
         used=used,
     )
 

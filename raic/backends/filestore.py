@@ -109,6 +109,23 @@ class FileStore:
             self.close()
             raise
 
+    def adopt(self, root: int) -> None:
+        """Use a directory that was opened by another process, which has proved it."""
+        self._root = root
+        self._folders = Folders(self._disk, root, self._fsync)
+
+    def lend(self) -> int:
+        """The descriptor of the directory, for another process."""
+        return self._root
+
+    def know(self, folders: Collection[str]) -> None:
+        """Take folders for durable."""
+        self._folders.know(folders)
+
+    def known(self) -> Collection[str]:
+        """The folders that are known to be durable."""
+        return self._folders.known()
+
     def close(self) -> None:
         """Close the directory; nothing else may be under way."""
         if self._root >= 0:

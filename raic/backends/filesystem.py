@@ -17,6 +17,7 @@ from raic.backends.filestore import FileStore, OpenFile
 from raic.backends.fileupload import FileUpload
 from raic.backends.keys import check_key, check_range
 from raic.backends.openfiles import OpenFiles
+from raic.backends.putprocess import CrowdedPuts, PutProcess
 from raic.backends.streams import Looks, PieceStream
 from raic.deferreds import Shared, apart
 from raic.errors import ProviderTimedOut, StorageUnusable
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 OPEN_FILES = 256
 IMMEDIATE_BYTES = 1024 * 1024
-PROMPT_BYTES = 64 * 1024
+SMALL_BYTES = 64 * 1024
 SPACE_SECONDS = 20.0
 
 
@@ -56,6 +57,8 @@ class FilesystemProvider:
     :param beside: a file that the caller's thread uses anyway.  While objects lie on the same file
         system, and nothing is synced, small ones are written by that thread as well: a disk that
         hangs would make it wait in any case.
+    :param spawn: starts a process, given the descriptor of the directory, that stores small objects
+        durably when many are to be stored at once.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class FilesystemProvider:
         reserved_space: int = 0,
         folders: Collection[str] = (),
         beside: str | None = None,
+        spawn: Callable[[int, PutProcess], None] | None = None,
         disk: Disk | None = None,
     ) -> None:
         self.name = name
@@ -82,6 +86,9 @@ class FilesystemProvider:
         self._scratch = memoryview(bytearray(IMMEDIATE_BYTES))
         self._beside = None if fsync else beside
         self._prompt: Promptness | None = None
+        self._crowded: CrowdedPuts | None = None
+        if spawn is not None and fsync:
+            self._crowded = CrowdedPuts(self._spawned(spawn), self._store.known)
         self._started = False
         self._starting: Shared[None] = Shared()
         self._uploads: set[FileUpload] = set()
@@ -104,6 +111,9 @@ class FilesystemProvider:
             self._started = True
 
         return self._begin("start", self._open, stopping=True).addCallback(opened)
+
+    def _spawned(self, spawn: Callable[[int, PutProcess], None]) -> Callable[[PutProcess], None]:
+        return lambda process: spawn(self._store.lend(), process)
 
     def _open(self) -> bool:
         """Open the directory; whether small objects may be written by the caller's thread."""
@@ -133,12 +143,19 @@ class FilesystemProvider:
         """See :class:`raic.interfaces.IStorageProvider`."""
         check_key(key)
         put = partial(self._store.put, key, data)
-        prompt = self._prompt
-        if prompt is None or len(data) > PROMPT_BYTES or not prompt.is_expected():
-            return self._run("put_object", put)
-        if not self._started:
-            return fail(_not_started(self.name, "put_object"))
-        return execute(prompt.call, partial(self._guarded, "put_object", put))
+        if self._started and len(data) <= SMALL_BYTES:
+            if self._crowded is not None:
+                return apart(self._put_in_crowd(self._crowded, key, data, put))
+            if self._prompt is not None and self._prompt.is_expected():
+                return execute(self._prompt.call, partial(self._guarded, "put_object", put))
+        return self._run("put_object", put)
+
+    def _put_in_crowd(
+        self, crowded: CrowdedPuts, key: str, data: bytes, put: Callable[[], Stored]
+    ) -> Deferred[Stored]:
+        self._busy += 1
+        putting = crowded.put(key, data, partial(self._begin, "put_object", put))
+        return putting.addBoth(self._ended)
 
     def get_object(self, key: str, offset: int, length: int) -> Deferred[bytes]:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -251,7 +268,7 @@ class FilesystemProvider:
         What holds files open or counts what is under way must know when the call has ended.
         """
         if not (self._started or stopping):
-            return fail(_not_started(self.name, operation))
+            return fail(StorageUnusable(self.name, operation, "the provider is not started"))
         self._busy += 1
         return self._workers.run(partial(self._guarded, operation, function)).addBoth(self._ended)
 
@@ -277,6 +294,8 @@ class FilesystemProvider:
     def _close(self, _: None) -> None:
         self._started = False  # a start may have been under way
         self._files.clear()
+        if self._crowded is not None:
+            self._crowded.stop()
         self._store.close()
 
     def _read(self, operation: str, key: str, read: Callable[[OpenFile], T]) -> Deferred[T]:
@@ -316,7 +335,3 @@ class FilesystemProvider:
                 answer.errback(result)
             else:
                 answer.callback(result)
-
-
-def _not_started(name: str, operation: str) -> StorageUnusable:
-    return StorageUnusable(name, operation, "the provider is not started")

@@ -49,6 +49,14 @@ class Folders:
             self.sync(parent or ".")
         self._known.update(folders)
 
+    def know(self, folders: Collection[str]) -> None:
+        """Take folders for durable."""
+        self._known.update(folders)
+
+    def known(self) -> Collection[str]:
+        """Those that are known to be."""
+        return frozenset(self._known)
+
     def forget(self, folder: str) -> None:
         """Look again, at the next :meth:`make`, whether it is there."""
         self._known.discard(folder)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
+from raic.backends import putprocess
 from raic.backends.disk import Disk
 from raic.backends.filesystem import FilesystemProvider
 from raic.interfaces import IStorageProvider, IWorkers
 from raic.workers import InlineWorkers, ThreadWorkers
 from tests.backends.disks import ImpatientDisk, OldDisk
+from tests.backends.putting import FakePutProcess
 from tests.contracts.driving import Driven, ReactorSuite, SynchronousSuite, reactor
 from tests.contracts.provider import ProviderContract
 from tests.contracts.provider_model import ModelContract
@@ -53,6 +55,25 @@ class PromptTests(FilesystemContract, ModelContract, SynchronousSuite):
     """With small objects written at once."""
 
     beside = "."
+
+
+class CrowdTests(FilesystemContract, SynchronousSuite):
+    """With every small object stored by another process."""
+
+    fsync = True
+
+    def provider_at(self, path: str) -> FilesystemProvider:
+        for name in ("SEVERAL", "CROWD", "CROWDED_PUTS"):
+            self.patch(putprocess, name, 0)
+        self.process = FakePutProcess(path, ImpatientDisk())
+        return FilesystemProvider(
+            path,
+            path,
+            InlineWorkers(),
+            Clock(),
+            spawn=self.process.spawn,
+            disk=ImpatientDisk(),
+        )
 
 
 class SyncedTests(FilesystemContract, SynchronousSuite):

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from raic.backends.filesystem import PROMPT_BYTES
+from raic.backends.filesystem import SMALL_BYTES
 from raic.errors import NoSpace, StorageUnusable
 from raic.promptness import SLOW_SECONDS
 from raic.values import Stored
@@ -69,8 +69,8 @@ class PromptTests(FilesystemTestCase):
 
     def test_a_large_one_is_not(self) -> None:
         self.started()
-        self.assertTrue(self.is_put_at_once(KEY, bytes(PROMPT_BYTES)))
-        self.assertFalse(self.is_put_at_once(OTHER, bytes(PROMPT_BYTES + 1)))
+        self.assertTrue(self.is_put_at_once(KEY, bytes(SMALL_BYTES)))
+        self.assertFalse(self.is_put_at_once(OTHER, bytes(SMALL_BYTES + 1)))
 
     def test_after_a_slow_write_workers_do_it_for_a_while(self) -> None:
         self.started()
