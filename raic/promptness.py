@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 T = TypeVar("T")
 
-SLOW_SECONDS = 0.1
+SLOW_SECONDS = 0.05
 PAUSE_SECONDS = 10.0
 
 

@@ -52,7 +52,8 @@ class Database:
 
     :param reactor: None to have no threads.
     :param on_fatal: called once, when the index cannot go on.
-    :param prompt: makes short calls in the reactor's thread; None where commits wait for the disk.
+    :param prompt: makes short calls in the reactor's thread.
+    :param sync: whether commits wait for the disk.
     :ivar stopped: why it takes no more calls; None while it does.
     :ivar changes: how many operations were asked for that change what a copy of the index is
         kept for.
@@ -65,14 +66,16 @@ class Database:
         scans: sqlite3.Connection,
         reactor: IReactorFromThreads | None,
         on_fatal: Callable[[Exception], None],
-        prompt: Promptness | None = None,
+        prompt: Promptness,
+        *,
+        sync: bool,
     ) -> None:
         self._reads = reads
         self._scans = scans
         self._workers: IWorkers = (
             InlineWorkers() if reactor is None else ThreadWorkers(reactor, 1, "raic-index-reader")
         )
-        self.writer = Writer(writes, reactor, self._break, _BRIEF, prompt)
+        self.writer = Writer(writes, reactor, self._break, _BRIEF, prompt, sync=sync)
         self.changes = 0
         self._on_fatal = on_fatal
         self.stopped: IndexStopped | None = None

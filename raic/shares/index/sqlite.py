@@ -95,8 +95,8 @@ def open_index(
             connection.close()
         raise
     writes, reads, scans = opened
-    prompt = None if sync else Promptness(clock)
-    database = Database(writes, reads, scans, reactor, on_fatal, prompt)
+    prompt = Promptness(clock)
+    database = Database(writes, reads, scans, reactor, on_fatal, prompt, sync=sync)
     return SQLiteIndex(database, begun, counters, local_listing)
 
 

@@ -6,10 +6,12 @@ turn: then others are likely to come in the same turn, and a group of its own fo
 cost a sync, and two changes of threads, more.  All results of a group return to the reactor in
 one call.
 
-Where a commit does not wait for the disk, changing threads would take longer than most groups:
-then those of brief operations are run in the reactor's thread, at the end of its turn.  Every
-``PROMPT_GROUPS``-th goes to the writer's thread all the same, for there SQLite moves what the
-write-ahead log holds into the database, which does wait for the disk.
+To change threads takes longer than the statements of most groups, and while they run two threads
+would contend for the interpreter's lock.  So those of brief operations run in the reactor's
+thread, and only the commit, which waits for the disk, in the writer's.  Where it does not wait it
+is made in the reactor's thread as well, at the end of a turn; but every ``PROMPT_GROUPS``-th group
+goes to the writer's thread, for there SQLite moves what the write-ahead log holds into the
+database, which does wait.
 """
 
 from __future__ import annotations
@@ -47,13 +49,20 @@ class Broken:
     reason: IndexFailure
 
 
-def run_group(connection: sqlite3.Connection, group: list[Operation]) -> list[Any] | Broken:
-    """Run some operations in one transaction.
+Outcome = list[Any] | Broken
+"""For each operation of a group what it returned, or the exception with which it failed."""
+
+
+def run_group(connection: sqlite3.Connection, group: list[Operation]) -> Outcome:
+    """Run some operations in one transaction."""
+    return commit_group(connection, group, begin_group(connection, group))
+
+
+def begin_group(connection: sqlite3.Connection, group: list[Operation]) -> Outcome:
+    """Begin a transaction and run some operations in it.
 
     Operations check before they change, so as a rule no savepoints are needed.  When one is
     surprised all the same, the whole group is rolled back and run again with savepoints.
-
-    :return: for each operation what it returned, or the exception with which it failed.
     """
     try:
         return _attempt(connection, group, _plainly)
@@ -67,9 +76,20 @@ def run_group(connection: sqlite3.Connection, group: list[Operation]) -> list[An
         return _given_up(connection, group, error)
 
 
-def _given_up(
-    connection: sqlite3.Connection, group: list[Operation], error: Exception
-) -> list[Any] | Broken:
+def commit_group(
+    connection: sqlite3.Connection, group: list[Operation], outcome: Outcome
+) -> Outcome:
+    """Commit what :func:`begin_group` began, unless it gave up."""
+    if isinstance(outcome, Broken) or not connection.in_transaction:
+        return outcome
+    try:
+        connection.execute("COMMIT")
+    except Exception as error:  # noqa: BLE001 (as above)
+        return _given_up(connection, group, error)
+    return outcome
+
+
+def _given_up(connection: sqlite3.Connection, group: list[Operation], error: Exception) -> Outcome:
     if isinstance(error, sqlite3.Error):
         failure = index_failure(error)
     else:
@@ -91,9 +111,7 @@ Step = Callable[[Callable[..., sqlite3.Cursor], Operation], Any]
 def _attempt(connection: sqlite3.Connection, group: list[Operation], step: Step) -> list[Any]:
     execute = connection.execute
     execute("BEGIN IMMEDIATE")
-    results = [step(execute, operation) for operation in group]
-    execute("COMMIT")
-    return results
+    return [step(execute, operation) for operation in group]
 
 
 def _plainly(execute: Callable[..., sqlite3.Cursor], operation: Operation) -> Any:
@@ -126,8 +144,8 @@ class Writer:
     :param on_broken: called in the reactor's thread when the index cannot go on, before any
         caller hears of it; it must call :meth:`fail`.
     :param brief: operations that take no longer than a look-up.
-    :param prompt: runs groups of these in the reactor's thread; None where commits wait for the
-        disk.
+    :param prompt: runs what is brief in the reactor's thread.
+    :param sync: whether commits wait for the disk.
     """
 
     def __init__(
@@ -135,18 +153,22 @@ class Writer:
         connection: sqlite3.Connection,
         reactor: IReactorFromThreads | None,
         on_broken: Callable[[IndexFailure], None],
-        brief: Collection[Callable[..., Any]] = (),
-        prompt: Promptness | None = None,
+        brief: Collection[Callable[..., Any]],
+        prompt: Promptness,
+        *,
+        sync: bool,
     ) -> None:
         self._connection = connection
         self._reactor = reactor
         self._on_broken = on_broken
         self._brief = brief
-        self._prompt = None if reactor is None else prompt
+        self._prompt = prompt
+        self._sync = sync
         self._prompt_groups = 0
-        if self._prompt is not None:
+        if reactor is not None and not sync:
             self._checkpoint_from(0)
-        self._groups: SimpleQueue[list[Operation] | None] = SimpleQueue()
+        self._groups: SimpleQueue[tuple[list[Operation], Callable[[], Outcome]] | None]
+        self._groups = SimpleQueue()
         self._thread = Thread(target=self._work, name="raic-index-writer", daemon=True)
         if reactor is not None:
             self._thread.start()
@@ -167,7 +189,7 @@ class Writer:
         self._waiting.append((function, arguments, deferred))
         if self._busy:
             return deferred
-        if self._reactor is not None and (self._crowded or self._prompt is not None):
+        if self._reactor is not None and (self._crowded or not self._sync):
             self._busy = True
             self._reactor.callFromThread(self._send)
         else:
@@ -201,30 +223,25 @@ class Writer:
         self._crowded = len(group) > 1
         if self._reactor is None:
             self._deliver(group, run_group(self._connection, group))
-        elif self._prompt is not None and self._is_prompt(self._prompt, group):
-            self._prompt_groups += 1
-            run = partial(run_group, self._connection, group)
-            self._deliver(group, self._prompt.call(run))
+        elif not self._is_brief(group):
+            self._groups.put((group, partial(self._run_elsewhere, group)))
+        elif self._sync:
+            outcome = self._prompt.call(partial(begin_group, self._connection, group))
+            self._groups.put((group, partial(commit_group, self._connection, group, outcome)))
+        elif self._prompt_groups == PROMPT_GROUPS:
+            self._groups.put((group, partial(self._run_elsewhere, group)))
         else:
-            self._prompt_groups = 0
-            self._groups.put(group)
+            self._prompt_groups += 1
+            self._deliver(group, self._prompt.call(partial(run_group, self._connection, group)))
 
-    def _is_prompt(self, prompt: Promptness, group: list[Operation]) -> bool:
-        if self._prompt_groups == PROMPT_GROUPS or not prompt.is_expected():
-            return False
-        return all(function in self._brief for function, _, _ in group)
+    def _is_brief(self, group: list[Operation]) -> bool:
+        return self._prompt.is_expected() and all(each[0] in self._brief for each in group)
 
-    def _work(self) -> None:
-        assert self._reactor is not None
-        deliver = self._reactor.callFromThread
-        for group in iter(self._groups.get, None):
-            deliver(self._deliver, group, self._run_here(group))
-        self._connection.close()
-
-    def _run_here(self, group: list[Operation]) -> list[Any] | Broken:
+    def _run_elsewhere(self, group: list[Operation]) -> Outcome:
         """Run a group in the writer's thread."""
-        if self._prompt is None:
+        if self._sync:
             return run_group(self._connection, group)
+        self._prompt_groups = 0
         self._checkpoint_from(CHECKPOINT_PAGES)
         outcome = run_group(self._connection, group)
         self._checkpoint_from(0)
@@ -234,7 +251,14 @@ class Writer:
         """Have commits move the log into the database once it has so many pages; 0 for never."""
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {pages}")
 
-    def _deliver(self, group: list[Operation], outcome: list[Any] | Broken) -> None:
+    def _work(self) -> None:
+        assert self._reactor is not None
+        deliver = self._reactor.callFromThread
+        for group, run in iter(self._groups.get, None):
+            deliver(self._deliver, group, run())
+        self._connection.close()
+
+    def _deliver(self, group: list[Operation], outcome: Outcome) -> None:
         if isinstance(outcome, Broken):
             self._on_broken(outcome.reason)
             stopped = stopped_by(outcome.reason)

@@ -33,18 +33,30 @@ from tests.shares.index.instruments import (
 )
 
 
+def traced(instruments: Instruments) -> dict[str, str]:
+    """In which thread the last statement of each kind ran; filled as they run."""
+    threads: dict[str, str] = {}
+
+    def note(statement: str) -> None:
+        threads[statement.split(maxsplit=1)[0]] = current_thread().name
+
+    instruments.writes.set_trace_callback(note)
+    return threads
+
+
 class GroupCommitTests(SynchronousTestCase):
     """An index whose writer's thread reports to a reactor that waits to be told."""
 
     def setUp(self) -> None:
         self.reactor = PumpedReactor()
+        self.clock = Clock()
         self.instruments = Instruments()
         self.fatal: list[Exception] = []
         self.path = self.mktemp()
         create_index(self.path, 1)
         self.index = open_index(
             self.path,
-            Clock(),
+            self.clock,
             self.reactor,
             local_listing=False,
             on_fatal=self.fatal.append,
@@ -91,6 +103,31 @@ class GroupCommitTests(SynchronousTestCase):
         self.reactor.pump()
         self.assertEqual([self.successResultOf(one) for one in crowd + asked], [True] * 7)
         self.assertEqual(self.instruments.commits, 1)
+
+    def test_statements_run_here_and_the_commit_waits_for_the_disk_elsewhere(self) -> None:
+        self.finish_first()
+        threads = traced(self.instruments)
+        self.index.renew_lease(INDEX_A, make_lease(1))
+        self.reactor.pump()
+        here, there = current_thread().name, "raic-index-writer"
+        self.assertEqual(threads, {"BEGIN": here, "INSERT": here, "COMMIT": there})
+        self.index.release([Garbage("a", NOW)])
+        self.reactor.pump()
+        self.assertEqual(set(threads.values()), {there}, "what takes longer runs there as a whole")
+
+    def test_after_slow_statements_they_run_elsewhere_for_a_while(self) -> None:
+        self.finish_first()
+        self.instruments.writes.set_trace_callback(lambda _: self.clock.advance(SLOW_SECONDS))
+        self.index.renew_lease(INDEX_A, make_lease(1))
+        self.reactor.pump()
+        threads = traced(self.instruments)
+        self.index.renew_lease(INDEX_A, make_lease(1))
+        self.reactor.pump()
+        self.assertEqual(set(threads.values()), {"raic-index-writer"})
+        self.clock.advance(PAUSE_SECONDS)
+        self.index.renew_lease(INDEX_A, make_lease(1))
+        self.reactor.pump()
+        self.assertEqual(threads["INSERT"], current_thread().name)
 
     def test_damage_met_by_a_reader_stops_what_waits_but_not_what_is_under_way(self) -> None:
         waiting = self.index.renew_lease(INDEX_A, make_lease(5))
