@@ -38,7 +38,8 @@ class PutProcess(ProcessProtocol):
     """The process, as the node sees it.
 
     :param folders: those known to be durable.
-    :param ended: called when it has ended, for whatever reason, with whether it was ever ready.
+    :param ended: called when it has ended, with whether it is useless: it gave up by itself before
+        it was ready.
     :ivar ready: whether it takes objects.
     """
 
@@ -88,7 +89,8 @@ class PutProcess(ProcessProtocol):
         """What it was asked for may be done or not."""
         self.ready = False
         waiting, self._waiting = self._waiting, {}
-        self._ended(self._was_ready)
+        was_killed = getattr(reason.value, "signal", None) is not None
+        self._ended(not self._was_ready and not was_killed)
         for stored in waiting.values():
             stored.callback(False)
 
@@ -113,7 +115,7 @@ def spawner(reactor: IReactorProcess, name: str, path: str) -> Callable[[int, Pu
 class CrowdedPuts:
     """Has objects stored by a process as long as there are many at once.
 
-    One that ends is started anew when it is needed again, unless it was never ready.
+    One that ends is started anew when it is needed again, unless that would be of no use.
 
     :param spawn: starts it.
     :param folders: asks for those known to be durable.
@@ -161,11 +163,11 @@ class CrowdedPuts:
             self._process = PutProcess(self._folders(), self._gone)
             self._spawn(self._process)
 
-    def _gone(self, was_ready: bool) -> None:
+    def _gone(self, is_useless: bool) -> None:
         self._process = None
         self._crowded = 0
-        if not was_ready:
-            self._useless = True
+        self._useless = is_useless
+        if is_useless:
             self._log.warn("the process for many small shares cannot be started: they are slower")
 
     def _ended(self, result: Stored | Failure) -> Stored | Failure:

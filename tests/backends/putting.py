@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.error import ProcessDone
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.python.failure import Failure
 
 from raic.backends.disk import Disk
 from raic.backends.filestore import FileStore
 from raic.backends.putchild import serve
 from raic.backends.putprocess import PutProcess
+
+
+KILLED = ProcessTerminated(signal=9)
+GAVE_UP = ProcessTerminated(exitCode=1)
 
 
 class FakePutProcess:
@@ -49,16 +53,16 @@ class FakePutProcess:
         pieces = iter([*held, b""])
         serve(self._store, lambda: next(pieces), self._process.outReceived, _at_once)
 
-    def die(self) -> None:
+    def die(self, reason: Exception) -> None:
         """End, whatever there is to do."""
         self.held.clear()
         process, self._process = self._process, None
         if process is not None:
-            process.processEnded(Failure(ProcessDone(None)))
+            process.processEnded(Failure(reason))
 
     def closeStdin(self) -> None:
         """See ``IProcessTransport``."""
-        self.die()
+        self.die(ProcessDone(None))
 
 
 def _at_once(work: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ from raic.values import Stored
 from raic.workers import ThreadWorkers
 from tests.backends.disks import ScriptedDisk
 from tests.backends.filesystems import FilesystemTestCase, HeldWorkers
-from tests.backends.putting import FakePutProcess
+from tests.backends.putting import GAVE_UP, KILLED, FakePutProcess
 from tests.contracts.driving import reactor
 
 TEN = b"0123456789"
@@ -132,19 +132,18 @@ class CrowdTests(FilesystemTestCase):
         alone = self.put()
         self.process.holds = True
         held = [self.put() for _ in range(5)]
-        self.process.die()
+        self.process.die(KILLED)
         self.finish(alone, *held)
         self.process.holds = False
         self.finish(*self.crowd())
         self.assertEqual(self.process.started, 2)
 
-    def test_one_that_never_comes_up_is_not_tried_again(self) -> None:
+    def test_one_that_cannot_come_up_is_not_tried_again(self) -> None:
         self.process.holds = True
-        self.finish(*self.crowd())
-        self.process.die()
-        self.finish(*self.crowd())
-        self.assertEqual(self.process.started, 1)
-        self.assertEqual(len(self.flushLoggedErrors()), 0)
+        for reason in (KILLED, GAVE_UP, KILLED):
+            self.finish(*self.crowd())
+            self.process.die(reason)
+        self.assertEqual(self.process.started, 2)
 
     def test_stopping_waits_for_it(self) -> None:
         self.finish(*self.crowd())
