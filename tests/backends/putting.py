@@ -12,7 +12,6 @@ from raic.backends.filestore import FileStore
 from raic.backends.putchild import serve
 from raic.backends.putprocess import PutProcess
 
-
 KILLED = ProcessTerminated(signal=9)
 GAVE_UP = ProcessTerminated(exitCode=1)
 
