@@ -24,10 +24,12 @@ from raic.cli.reactor import run_until_done
 from raic.cli.sizes import in_words
 from raic.cli.telling import json_option
 from raic.config.identity import Identity, load_identity
-from raic.config.loading import CONFIG_NAME, parse_config
+from raic.config.loading import CONFIG_NAME, config_directory, parse_config
 from raic.config.lock import NodeLock
 from raic.config.model import Config
+from raic.config.reading import read_text
 from raic.config.rewriting import with_backend
+from raic.config.servers import server_providers
 from raic.errors import ConfigurationError, OperationRefused
 
 SHOWN_LEFT = 20
@@ -76,6 +78,7 @@ def copy(
     short goes on where it was when the command is given again.
     """
     directory = nodedir.absolute()
+    _check_single(directory)
     more = "" if config_file is None else config_file.read_text("utf-8")
     identity = load_identity(directory / "private")
     with answering(as_json=as_json) as answer:
@@ -90,6 +93,18 @@ def copy(
             done = _copy(work, identity, move=move, leave=leave_damaged)
             answer(done)
             _describe(done, work, moved=move, leave=leave_damaged)
+
+
+def _check_single(directory: Path) -> None:
+    """Raise unless the node is a single server."""
+    main = config_directory(directory)
+    path = main / CONFIG_NAME
+    if path.exists() and server_providers(read_text(path.read_text("utf-8"))):
+        raise OperationRefused(
+            f"{main} has several servers, and none of them can be moved to another backend",
+            "add a [server:NAME] with the new backend; when the clients have repaired their files"
+            " (tahoe deep-check --repair), remove the old one",
+        )
 
 
 @contextmanager

@@ -102,6 +102,13 @@ class Several(SynchronousTestCase):
         self.assertIn("one server at a time", refused.stderr)
         self.assertIn("has several servers", here("restore", "--local", self.node).output)
 
+    def test_none_of_them_can_be_moved_to_another_backend(self) -> None:
+        for place in (self.node, self.node / "servers" / "one"):
+            place.mkdir(parents=True, exist_ok=True)
+            told = here("copy", place, "--backend", "provider:two")
+            self.assertEqual(told.exit_code, 1, told.output)
+            self.assertIn("has several servers, and none of them can be moved", told.output)
+
     def test_what_is_about_one_of_them_asks_which(self) -> None:
         self.start().wait_for_output("storage node is ready", SECONDS)
         for words in (("array", "status"), ("array", "scrub"), ("drill", "--end")):
