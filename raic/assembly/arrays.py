@@ -116,7 +116,7 @@ def make_array(
     cache = None
     if settings.cache is not None:
         provider = cache = ReadCacheLayer(observation, settings.cache, length_of)
-    claims = QuorumObjects(settings.name, with_claims, settings.happy, array.why_not)
+    claims = QuorumObjects(settings.name, with_claims, settings.happy, array.membership.why_not)
     return ArrayStack(
         provider,
         claims,

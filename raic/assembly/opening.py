@@ -137,7 +137,7 @@ class StoreOpener:
         if must_wait:
             await awaited.start()
             if stack.array is not None:
-                await stack.array.array.wait_for_members(_MEMBERS_SECONDS)
+                await stack.array.array.membership.wait(_MEMBERS_SECONDS)
         if index is None:
             index = await self._open_index()
         ownership = make_ownership(

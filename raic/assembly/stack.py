@@ -186,7 +186,7 @@ def _started(stack: ProviderStack) -> tuple[MemberStack, ...]:
     if stack.array is None:
         return stack.members
     array, stacks = stack.array.array, stack.array.stacks
-    missing = array.missing_members()
+    missing = array.membership.missing()
     names = [each.name for each in array.members() if each.name not in missing]
     return tuple(stacks[name] for name in names if name in stacks)
 

@@ -190,7 +190,7 @@ class Providers:
     def _away(self, name: str) -> BaseException | None:
         """Why it could not be started yet."""
         array = self._stack.array
-        return (None if array is None else array.array.missing_members().get(name)) or (
+        return (None if array is None else array.array.membership.missing().get(name)) or (
             self._why_away() if array is None else None
         )
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 
-from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
-from raic.backends.array.clearing import clear_members
 from raic.backends.array.code import Code
 from raic.backends.array.codes import Codes
 from raic.backends.array.deleting import Deletion
@@ -20,12 +16,11 @@ from raic.backends.array.leftovers import Leftovers
 from raic.backends.array.lengths import Lengths, members_of, unknown_length
 from raic.backends.array.listing import PAGE_OBJECTS, Listing
 from raic.backends.array.members import Member, Placement
-from raic.backends.array.placing import placement_noted
+from raic.backends.array.membership import MakeMember, Membership
 from raic.backends.array.plan import WriteTools, buffer_size
 from raic.backends.array.reading import FragmentReader
 from raic.backends.array.settings import ArraySettings
 from raic.backends.array.space import space_of
-from raic.backends.array.starting import Starter
 from raic.backends.array.stragglers import Stragglers
 from raic.backends.array.target import Tools
 from raic.backends.array.writing import ArrayWriter, Write
@@ -43,7 +38,6 @@ from raic.interfaces import (
 from raic.values import ObjectPage, Space, Stored
 
 _DEFAULT = ArraySettings()
-_LOOK_SECONDS = 0.1
 
 
 @implementer(IStorageProvider)
@@ -66,9 +60,9 @@ class ArrayProvider:
     :param length_of: an object's length, if its key tells it; others must be listed to be read.
     :param is_whole: whether a key is that of an object which every member has whole, such as
         claims, which are written without the array, but deleted through it.
-    :param make_member: makes a member, not started, of a provider that is not among ``members``
-        but has fragments, as the ledger says; raises ``LookupError`` or ``ConfigurationError``
-        when there is no such provider.
+    :param make_member: for providers that are not among ``members`` but have fragments, as the
+        ledger says.
+    :ivar membership: who its members are.
     :ivar calls: how many reads and writes were begun.
     """
 
@@ -86,11 +80,10 @@ class ArrayProvider:
         former_codes: Sequence[Code] = (),
         length_of: Callable[[str], int | None] = unknown_length,
         is_whole: Callable[[str], bool] = lambda key: False,
-        make_member: Callable[[str], Member] | None = None,
+        make_member: MakeMember | None = None,
     ) -> None:
         _check(members, code, happy)
         self.name = name
-        self._members = tuple(members)
         self._codes = Codes(code, former_codes)
         self._happy = happy
         self._ledger = ledger
@@ -98,12 +91,19 @@ class ArrayProvider:
         self._settings = settings
         self._length_of = length_of
         self._is_whole = is_whole
-        self._make_member = make_member
         self.calls = 0
-        self._placement = Placement.initial(members)
+        self.membership = Membership(
+            name,
+            members,
+            happy,
+            ledger,
+            clock,
+            settings,
+            make_member,
+            lambda gone: self.health.forget([gone]),
+        )
         self._started = False
         self._starting: Shared[None] = Shared()
-        self._starter: Starter | None = None
         self._stragglers = Stragglers(name, ledger, clock, settings)
         self._leftovers = Leftovers(name, ledger, clock, settings.request_seconds)
         lengths = Lengths(name, self._codes, self.placement, length_of)
@@ -166,7 +166,7 @@ class ArrayProvider:
 
     def members(self) -> tuple[Member, ...]:
         """The members that were started, or are to be."""
-        return self._members
+        return self.membership.members()
 
     def is_awaited(self, name: str) -> bool:
         """Whether fragments of acknowledged objects are still on their way to a member."""
@@ -176,75 +176,13 @@ class ArrayProvider:
         """The writes that have not ended, to be compared with those of another time."""
         return self._writer.under_way()
 
-    @async_to_deferred
-    async def add_member(self, member: Member) -> None:
-        """Start a provider, and have it be a member from now on; it has no number yet.
-
-        :return: fails as its start does; then it is none.
-        """
-        if member.name in {each.name for each in self._members}:
-            raise ValueError(f"{member.name} is a member already")
-        await member.provider.start()
-        self._members = (*self._members, member)
-
-    @async_to_deferred
-    async def remove_member(self, name: str) -> None:
-        """Stop a member that has no fragments.
-
-        :return: fires when it has stopped; never fails.
-        """
-        gone = [member for member in self._members if member.name == name]
-        self._members = tuple(member for member in self._members if member.name != name)
-        self.health.forget([name])
-        if self._starter is not None:
-            self._starter.forget(name)
-        for member in gone:
-            await maybeDeferred(member.provider.stop).addErrback(_ignored)
-
     def placement(self) -> Placement:
         """Which members have which fragments."""
-        return self._placement
+        return self.membership.placement()
 
     def place(self, placement: Placement) -> Deferred[None]:
-        """Have new fragments go, and all be looked for, where this says.
-
-        :return: fires when it is durable and in force.
-        """
-
-        def placed(_: None) -> None:
-            self._placement = placement
-
-        return self._ledger.set_placement(placement.rows()).addCallback(placed)
-
-    @async_to_deferred
-    async def wait_for_members(self, seconds: float) -> None:
-        """Wait until as many members stand as a write needs, or can no longer soon.
-
-        For who cannot do with the ``needed`` that :meth:`start` waits for.
-
-        :param seconds: how long at most; those that failed to start are not waited for.
-        :return: never fails.
-        """
-        until = self._clock.seconds() + seconds
-        while self._started and self._clock.seconds() < until:
-            pending = [m for m in self._members if not self._stands(m) and self._may_soon(m)]
-            if not pending or sum(map(self._stands, self._members)) >= self._happy:
-                return
-            await deferLater(self._clock, _LOOK_SECONDS)
-
-    def _stands(self, member: Member) -> bool:
-        return self._starter is not None and self._starter.stands(member.name)
-
-    def _may_soon(self, member: Member) -> bool:
-        return member.name not in self.missing_members()
-
-    def missing_members(self) -> dict[str, ProviderError]:
-        """Why members could not be started yet, by name."""
-        return {} if self._starter is None else self._starter.errors
-
-    def why_not(self, name: str) -> ProviderError | None:
-        """Why a member cannot be asked anything yet; None if it can."""
-        return None if self._starter is None else self._starter.why_not(name)
+        """See :meth:`raic.backends.array.membership.Membership.place`."""
+        return self.membership.place(placement)
 
     # As a provider
 
@@ -259,40 +197,25 @@ class ArrayProvider:
     @async_to_deferred
     async def _start(self) -> None:
         await self._codes.load(self._ledger)
-        rows = await self._ledger.get_placement()
-        if rows:
-            self._placement = placement_noted(
-                self.name, rows, self._members, self._happy, self._make_member
-            )
-        else:
-            await self._ledger.set_placement(self._placement.rows())
-        self._members = self._placement.members()
-        self._starter = Starter(
-            self.name, self._members, self.code.needed, self._clock, self._settings
-        )
-        await self._starter.start()
-        for member in self._members:
-            # What was thought of it while it could not be started says nothing of it now.
-            self._starter.when_it_stands(member.name, partial(self.health.forget, [member.name]))
+        await self.membership.start(self.code.needed)
         self._leftovers.start()
         self._started = True
 
     def stop(self) -> Deferred[None]:
         """See :class:`raic.interfaces.IStorageProvider`."""
         self._started = False
-        if self._starter is not None:
-            self._starter.stop()
+        self.membership.start_no_more()
         self._stragglers.stop()
         self._reader.stop()
         noting = self._leftovers.stop()
         aborting = gatherResults([noting, *self._writer.stop()])
         # Members that stop may answer writes that were given up, which leave something to note.
-        stopping = aborting.addCallback(self._stop_members)
+        stopping = aborting.addCallback(lambda _: self.membership.stop())
         return stopping.addCallback(lambda _: self._leftovers.settled())
 
     def buffer_size(self, size: int) -> int:
         """See :class:`raic.interfaces.IStorageProvider`."""
-        return buffer_size(self.code, self._placement, self._settings, size)
+        return buffer_size(self.code, self.placement(), self._settings, size)
 
     def open_upload(self, key: str, size: int) -> IObjectUpload:
         """See :class:`raic.interfaces.IStorageProvider`."""
@@ -341,7 +264,7 @@ class ArrayProvider:
         """
         if not self._started:
             return fail(self._unusable("list_objects"))
-        members = {member.name: member for member in members_of(self._placement)}
+        members = {member.name: member for member in members_of(self.placement())}
         listing = Listing(
             self.name, members, self.code.needed, self._happy, self._leftovers.is_hidden
         )
@@ -358,7 +281,7 @@ class ArrayProvider:
             return fail(self._unusable("delete_objects"))
         deletion = Deletion(
             self.name,
-            self._placement,
+            self.placement(),
             self._codes.all(),
             self._ledger,
             self._length_of,
@@ -377,7 +300,7 @@ class ArrayProvider:
         """
         if not self._started:
             return fail(self._unusable("get_space"))
-        placement = self._placement
+        placement = self.placement()
         members = list({placement.home(number): None for number in placement.lasting()})
         return space_of(self.name, members, self.code, self._happy)
 
@@ -386,9 +309,9 @@ class ArrayProvider:
 
         Those that have not started yet are cleared when they have.
         """
-        if self._starter is None or not self._started:
+        if not self._started:
             return fail(self._unusable("clear_interrupted_uploads"))
-        return clear_members(self.name, self._members, prefix, self._starter)
+        return self.membership.clear_interrupted_uploads(prefix)
 
     def _deleted(self, left: frozenset[str], keys: Collection[str]) -> frozenset[str]:
         for key in frozenset(keys) - left:
@@ -396,7 +319,7 @@ class ArrayProvider:
         return left
 
     def _take_abilities(self) -> None:
-        providers = [member.provider for member in self._members]
+        providers = [member.provider for member in self.members()]
         if all(ILocalListing.providedBy(provider) for provider in providers):
             alsoProvides(self, ILocalListing)
         if any(IInterruptedUploads.providedBy(provider) for provider in providers):
@@ -413,16 +336,6 @@ class ArrayProvider:
 
     def _unusable(self, operation: str) -> StorageUnusable:
         return StorageUnusable(self.name, operation, "the provider is not started")
-
-    def _stop_members(self, _: object) -> Deferred[None]:
-        stopping = [
-            maybeDeferred(member.provider.stop).addErrback(_ignored) for member in self._members
-        ]
-        return gatherResults(stopping).addCallback(lambda _: None)
-
-
-def _ignored(_: Failure) -> None:
-    """Stopping never fails."""
 
 
 def _check(members: Sequence[Member], code: Code, happy: int) -> None:

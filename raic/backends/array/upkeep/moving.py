@@ -155,7 +155,7 @@ class Mover:
         for number in pending:
             placement = placement.moved(number)
         await self._array.place(placement)
-        await self._array.remove_member(old)
+        await self._array.membership.remove(old)
 
     async def _add(self, move: Move, resumed: bool) -> None:
         (name,) = move.operation.names
@@ -205,7 +205,7 @@ class Mover:
         clearing = Clearing(self._handler, self._unknown_keys, source, self._say)
         await clearing.of_all()
         self._left += clearing.left
-        await self._array.remove_member(name)
+        await self._array.membership.remove(name)
 
     # How it is done
 
@@ -215,7 +215,7 @@ class Mover:
             if member.name == name:
                 return member
         member = self._make_member(name)
-        await self._array.add_member(member)
+        await self._array.membership.add(member)
         return member
 
     async def _fill_until_done(

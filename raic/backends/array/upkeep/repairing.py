@@ -291,7 +291,7 @@ class Repairer:
             )
 
     def _note_member(self, name: str, error: ProviderError) -> None:
-        if error.temporary or name in self._array.missing_members():
+        if error.temporary or name in self._array.membership.missing():
             self._members.failed(name)
         elif self._refusals.failed(name):
             self._log.warn(

@@ -328,7 +328,7 @@ class ArrayMaintenance:
                 member = self._make_member(names[-1])
             except LookupError:
                 raise ConfigurationError([unknown_provider(names[-1])]) from None
-            await self._array.add_member(member)
+            await self._array.membership.add(member)
         move = Move(job.operation, job.began, numbers)
         await self._ledger.set_note(NOTE, move.dump())
         await self._event(job.operation, begun(job.operation))

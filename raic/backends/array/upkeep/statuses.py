@@ -108,7 +108,7 @@ def _members(
     array: ArrayProvider, totals: ArrayTotals, lacking: Lacking
 ) -> tuple[MemberStatus, ...]:
     figures = {each.name: each for each in array.health.figures()}
-    errors = array.missing_members()
+    errors = array.membership.missing()
     members = sorted(array.placement().members(), key=lambda member: _order(array, member))
     return tuple(
         _member(array, member, figures.get(member.name), errors.get(member.name), totals, lacking)

@@ -97,7 +97,7 @@ class UpkeepRig(Rig):
         return self.make_member(name)
 
     def known(self) -> dict[str, dict[str, str]]:
-        names = (*self.names, "new", "other", *self.labels)
+        names = (*self.names, "new", "newer", "other", *self.labels)
         return {name: self.labels.get(name, {}) for name in names}
 
     def unknown_keys(self, keys: Collection[str]) -> Deferred[frozenset[str]]:

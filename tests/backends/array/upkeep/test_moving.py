@@ -249,7 +249,7 @@ class ReplacingTests(MovingCase):
     def test_what_the_new_member_has_lost_is_not_deleted_from_the_old_one(self) -> None:
         self.write(*"abc")
         array, home = self.rig.array, self.rig.make_member("new")
-        self.successResultOf(array.add_member(home))
+        self.successResultOf(array.membership.add(home))
         self.successResultOf(array.place(array.placement().moving(2, home)))
         first, second, third = sorted(self.rig.held("b2"))
         objects = self.rig.inner["b2"]._objects
