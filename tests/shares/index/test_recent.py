@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from raic.shares.index import create_index, open_index
 from raic.shares.index.recent import MOST_LEASES, MOST_SHARES, RECENT_SLOTS, RecentSlots
-from raic.values import ExpiryBatch, ExpiryRule, SlotVersion, Version
+from raic.values import ExpiryBatch, ExpiryRule, Lease, SlotVersion, Version
 from tests.contracts.index_values import (
     INDEX_A,
     INDEX_B,
@@ -21,6 +25,9 @@ from tests.contracts.index_values import (
     make_version,
 )
 from tests.shares.index.instruments import Instruments
+from tests.shares.index.model import Model
+
+KINDS = ("slot", "slot", "slot", "renew", "renew", "tombstone", "load", "expire", "expunge")
 
 
 class RecentSlotsTests(SynchronousTestCase):
@@ -128,3 +135,48 @@ class RememberingIndexTests(SynchronousTestCase):
         self.successResultOf(self.index.expire(rule, ExpiryBatch(NOW, NOW, NOW, 100)))
         self.assertIsNone(self.successResultOf(self.index.get_slot(INDEX_A)))
         self.assertEqual(self.successResultOf(self.index.get_slot(INDEX_B)), other)
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3), st.booleans()), min_size=5)
+    )
+    def test_what_is_remembered_is_what_is_there(self, steps: list[tuple[str, int, bool]]) -> None:
+        model = Model()
+        for number, (kind, count, flag) in enumerate(steps):
+            index, lease = (INDEX_B if flag else INDEX_A), make_lease(count, NOW + number)
+            method, arguments = self.step(model, kind, index, lease, number)
+            self.successResultOf(getattr(self.index, method)(*arguments))
+            getattr(model, method)(*arguments)
+            for each in (INDEX_A, INDEX_B):
+                slot = self.successResultOf(self.index.get_slot(each))
+                self.assertEqual(slot, model.slots.get(each))
+                leases = self.successResultOf(self.index.get_leases(each))
+                self.assertEqual(set(leases), model.leases_of(each))
+                self.assertEqual([*leases], sorted(leases, key=lambda one: -one.expires))
+        self.empty(model)
+
+    def step(self, model: Model, kind: str, index: bytes, lease: Lease, number: int) -> Any:
+        """A method that the index and the model both have, and its arguments."""
+        old = model.slots.get(index)
+        if kind == "slot":
+            new = make_version(self.index.next_version(), [inline()], index, number=number)
+            return "commit_slot", (new, None if old is None else old.version, lease, NOW, ())
+        if kind == "tombstone" and old is not None:
+            gone = make_version(self.index.next_version(), [], index, number=number)
+            return "commit_slot", (gone, old.version, None, NOW, ())
+        if kind == "load":
+            slot = make_version(self.index.next_version(), [inline(1)], index, number=number)
+            return "load", ([], [(slot, [lease])])
+        if kind == "expire":
+            rule = ExpiryRule(NOW + max(0, number - 2))
+            return "expire", (rule, ExpiryBatch(number, NOW, NOW, 100))
+        if kind == "expunge":
+            objects = frozenset() if old is None else old.keys()
+            return "expunge", (index, objects, f"expunged/aa/{number}.1", "reason", NOW, NOW)
+        return "renew_lease", (index, lease)
+
+    def empty(self, model: Model) -> None:
+        """Drop everything, for the next run."""
+        for index in (INDEX_A, INDEX_B):
+            _, arguments = self.step(model, "expunge", index, make_lease(), 10**6 + index[0])
+            self.successResultOf(self.index.expunge(*arguments))
