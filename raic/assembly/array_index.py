@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
 from raic.assembly.checks.indexfile import connect, known_version, look_at_index
-from raic.backends.array.maintenance import ArrayStatus, MemberStatus, RepairStatus, ScrubStatus
+from raic.backends.array.maintenance import (
+    ArrayStatus,
+    MemberStatus,
+    Progress,
+    RepairStatus,
+    ScrubStatus,
+    UnderWay,
+)
+from raic.backends.array.upkeep.moving import NOTE, Move
+from raic.backends.array.upkeep.statuses import SCRUB_NOTE
 from raic.config.model import ArraySettings, Config
 from raic.errors import ConfigurationError, IndexCorrupt, IndexFailure, IndexMissing, IndexTooNew
 from raic.fragmentkeys import parse_fragment_key
@@ -83,6 +92,8 @@ def _failure(kind: type[IndexFailure], text: str, remedy: str) -> IndexFailure:
 def _status(array: ArraySettings, execute: Execute) -> ArrayStatus:
     totals = verified.array_totals(execute)
     rows = arrays.get_placement(execute)
+    notes = arrays.get_notes(execute)
+    finished = notes.get(SCRUB_NOTE)
     lacking = _lacking(execute)
     by_number: Counter[int] = Counter()
     for numbers in lacking.values():
@@ -99,8 +110,20 @@ def _status(array: ArraySettings, execute: Execute) -> ArrayStatus:
         degraded=len(lacking) - at_risk,
         at_risk=at_risk,
         repair=RepairStatus(totals.repairs, limit=array.repair_rate),
-        scrub=ScrubStatus(None, totals.verified, totals.oldest),
+        scrub=ScrubStatus(
+            None if finished is None else int(finished), totals.verified, totals.oldest
+        ),
+        under_way=_under_way(notes, totals.objects),
     )
+
+
+def _under_way(notes: Mapping[str, str], objects: int) -> tuple[UnderWay, ...]:
+    """What the next start goes on with."""
+    if not notes.get(NOTE):
+        return ()
+    move = Move.load(notes[NOTE])
+    text = "it goes on when the node is started"
+    return (UnderWay(move.operation, Progress(0, objects, text=text), move.began),)
 
 
 def _lacking(execute: Execute) -> dict[str, set[int]]:

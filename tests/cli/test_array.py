@@ -25,8 +25,16 @@ from raic.assembly.array_control import array_handlers
 from raic.backends.array.drill import DrillLayer
 from raic.backends.array.drilling import Drill
 from raic.backends.array.drillmeter import DrillMeter
-from raic.backends.array.maintenance import MemberStatus, Progress, RepairStatus
+from raic.backends.array.maintenance import (
+    REPLACE,
+    MemberStatus,
+    Operation,
+    Progress,
+    RepairStatus,
+)
 from raic.backends.array.memoryledger import MemoryLedger
+from raic.backends.array.upkeep.moving import NOTE, Move
+from raic.backends.array.upkeep.statuses import SCRUB_NOTE
 from raic.backends.memory import MemoryProvider
 from raic.cli import main
 from raic.cli.array import array
@@ -316,6 +324,9 @@ class WithoutNode(SynchronousTestCase):
         self.successResultOf(index.ledger.set_placement(rows))
         event = ArrayEvent(NOW, "replace", "barn by shed: begun")
         self.successResultOf(index.ledger.add_event(event))
+        move = Move(Operation(REPLACE, ("barn", "shed")), NOW, (2,))
+        self.successResultOf(index.ledger.set_note(NOTE, move.dump()))
+        self.successResultOf(index.ledger.set_note(SCRUB_NOTE, str(NOW)))
         self.successResultOf(index.close())
 
     def one(self, *arguments: str, code: int = 0) -> str:
@@ -334,6 +345,11 @@ class WithoutNode(SynchronousTestCase):
         self.assertEqual(members["shed"]["numbers"], [2])
         self.assertEqual((members["shed"]["missing"], members["cellar"]["missing"]), (2, 1))
         self.assertEqual((members["barn"]["numbers"], members["barn"]["former"]), ([], [2]))
+        self.assertEqual(status["scrub"]["finished"], NOW)
+        (under_way,) = status["under_way"]
+        self.assertEqual(under_way["operation"]["names"], ["barn", "shed"])
+        told = self.one("array", "status")
+        self.assertIn("replace barn by shed, 0 of 3, it goes on when the node is started", told)
         self.assertEqual({each["state"] for each in members.values()}, {"unknown"})
         self.assertIn("the node does not run", self.one("array", "status"))
         self.assertEqual(sorted(self.node.iterdir()), before)
