@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from itertools import count
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from attrs import define
 
 from raic.backends.disk import Disk
 from raic.backends.folders import DIRECTORY, Folders, sync_directory
+from raic.backends.incoming import INCOMING, Incoming, IncomingFiles
 from raic.backends.keys import is_key
-from raic.backends.places import NAME_CHARACTERS, OTHERS, Listing, place
+from raic.backends.places import Listing, place
 from raic.errors import KeyTaken, ObjectNotFound, OutcomeUnknown, StorageUnusable
 from raic.values import ListedObject, ObjectPage, Pool, Space, Stored
 
@@ -26,14 +25,6 @@ PIECES_AT_ONCE = 512  # half of what Linux takes
 COMPARE_BYTES = 1024 * 1024
 EARLY_BYTES = 2 * 1024 * 1024
 """How much of a file goes to the disk at a time while more of it is being received."""
-
-INCOMING = ",,incoming"
-"""The folder of what is no object yet: names are "<process>.<number> <begin of the key>"."""
-
-_NAMELESS = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
-_NAMED = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
-# What says so: the file system, an old kernel, or a system where /proc is not mounted.
-_NO_NAMELESS_FILES: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT)
 
 
 @define(eq=False)
@@ -48,22 +39,6 @@ class OpenFile:
     size: int
     users: int = 0
     dropped: bool = False
-
-
-@define(eq=False)
-class Incoming:
-    """A file that has no key yet.
-
-    :ivar folder: where its object will be.
-    :ivar path: where that is, below the root.
-    :ivar temporary: where the file is now; None when it has no name at all, so that nothing
-        remains of it once closed.
-    """
-
-    folder: str
-    path: str
-    fd: int
-    temporary: str | None
 
 
 class FileStore:
@@ -86,11 +61,9 @@ class FileStore:
         self._disk = disk
         self._fsync = fsync
         self._root = -1
-        self._nameless = True
         self._wanted = folders
         self._folders = Folders(disk, self._root, fsync)
-        self._process = os.urandom(8).hex()
-        self._numbers = count()
+        self._incoming = IncomingFiles(disk, self._root)
 
     def open(self) -> None:
         """Open the directory, made if only its parent exists, and prove that it can be used."""
@@ -98,12 +71,11 @@ class FileStore:
             self._disk.mkdir(self._path, 0o700)
             if self._fsync:
                 sync_directory(self._disk, os.path.dirname(os.path.abspath(self._path)))
-        self._root = self._disk.open(self._path, DIRECTORY)
+        self.adopt(self._disk.open(self._path, DIRECTORY))
         try:
-            self._folders = Folders(self._disk, self._root, self._fsync)
-            self._nameless = True
             self._folders.make(INCOMING)
-            self._prove()
+            self._names(".")
+            self._incoming.prove(self._try)
             self._folders.make_all(self._wanted)
         except BaseException:
             self.close()
@@ -113,6 +85,11 @@ class FileStore:
         """Use a directory that was opened by another process, which has proved it."""
         self._root = root
         self._folders = Folders(self._disk, root, self._fsync)
+        self._incoming = IncomingFiles(self._disk, root)
+
+    def makes_nameless(self) -> bool:
+        """Whether files that are not objects yet have no names."""
+        return self._incoming.nameless
 
     def lend(self) -> int:
         """The descriptor of the directory, for another process."""
@@ -158,7 +135,7 @@ class FileStore:
 
     def create(self, key: str) -> Incoming:
         """An empty file, to be discarded in the end."""
-        return self._create(*place(key))
+        return self._incoming.create(*place(key))
 
     def write(self, incoming: Incoming, offset: int, *pieces: Piece) -> None:
         """Write some bytes, in a row."""
@@ -214,11 +191,7 @@ class FileStore:
 
     def discard(self, incoming: Incoming) -> None:
         """Close a file, and remove it unless it was published; never raises."""
-        if incoming.temporary is not None:
-            self._unlink_if_possible(incoming.temporary)
-        # What was published was synced before; the rest is thrown away.
-        with suppress(OSError):
-            self._disk.close(incoming.fd)
+        self._incoming.discard(incoming)
 
     def withdraw(self, key: str) -> None:
         """Remove an object that was published after all; never raises."""
@@ -229,15 +202,7 @@ class FileStore:
 
         :return: how many there were.
         """
-        wanted = prefix.replace("/", ",")[:NAME_CHARACTERS]
-        cleared = 0
-        for name in self._names(INCOMING):
-            process, _, key = name.partition(" ")
-            # A comma begins the name of what was written to try the disk.
-            if process.split(".")[0] != self._process and key.startswith((wanted, ",")):
-                self._disk.unlink(f"{INCOMING}/{name}", dir_fd=self._root)
-                cleared += 1
-        return cleared
+        return sum(self._incoming.remove(name, prefix) for name in self._names(INCOMING))
 
     # Reading
 
@@ -331,28 +296,14 @@ class FileStore:
                 f"mount {self._path} or put it back, then start the node again",
             )
 
-    def _prove(self) -> None:
-        """Write and delete a file; find out whether unfinished files can be nameless."""
-        self._names(".")
-        try:
-            self._prove_writing()
-        except OSError as error:
-            if not self._nameless or error.errno not in _NO_NAMELESS_FILES:
-                raise
-            self._nameless = False
-            self._prove_writing()
-
-    def _prove_writing(self) -> None:
-        probe = self._create(INCOMING, f"{self._process}.{next(self._numbers)} ,probe")
-        try:
-            self.write(probe, 0, b"can this be written?")
-            if self._fsync:
-                self._disk.fsync(probe.fd)
-            self._link(probe)
-            self._disk.unlink(probe.path, dir_fd=self._root)
-            self._folders.sync(INCOMING)
-        finally:
-            self.discard(probe)
+    def _try(self, probe: Incoming) -> None:
+        """Use a file as one that will be an object."""
+        self.write(probe, 0, b"can this be written?")
+        if self._fsync:
+            self._disk.fsync(probe.fd)
+        self._incoming.link(probe)
+        self._disk.unlink(probe.path, dir_fd=self._root)
+        self._folders.sync(INCOMING)
 
     def _names(self, folder: str) -> list[str]:
         try:
@@ -372,45 +323,15 @@ class FileStore:
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def _create(self, folder: str, name: str) -> Incoming:
-        path = f"{folder}/{name}"
-        if self._nameless:
-            # Not in its own folder: file systems put a file near the folder it is made in, and
-            # writing in a thousand places at once takes several times as long.
-            fd = self._disk.open(INCOMING, _NAMELESS, 0o600, dir_fd=self._root)
-            return Incoming(folder, path, fd, None)
-        begin = path.removeprefix(OTHERS + "/").replace("/", ",")[:NAME_CHARACTERS]
-        temporary = f"{INCOMING}/{self._process}.{next(self._numbers)} {begin}"
-        fd = self._disk.open(temporary, _NAMED, 0o600, dir_fd=self._root)
-        return Incoming(folder, path, fd, temporary)
-
     def _link_into_place(self, incoming: Incoming) -> None:
         try:
             self._folders.make(incoming.folder)
-            self._link(incoming)
+            self._incoming.link(incoming)
         except FileNotFoundError:
             # Somebody removed the folder; if it was the root, making it anew fails as well.
             self._folders.forget(incoming.folder)
             self._folders.make(incoming.folder)
-            self._link(incoming)
-
-    def _link(self, incoming: Incoming) -> None:
-        if incoming.temporary is None:
-            # The documented way to name a nameless file without privileges: open(2), O_TMPFILE.
-            self._disk.link(
-                f"/proc/self/fd/{incoming.fd}",
-                incoming.path,
-                dst_dir_fd=self._root,
-                follow_symlinks=True,
-            )
-        else:
-            self._disk.link(
-                incoming.temporary,
-                incoming.path,
-                src_dir_fd=self._root,
-                dst_dir_fd=self._root,
-                follow_symlinks=False,
-            )
+            self._incoming.link(incoming)
 
     def _must_be_same(self, operation: str, incoming: Incoming) -> None:
         fd = self._disk.open(incoming.path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._root)

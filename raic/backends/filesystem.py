@@ -108,6 +108,8 @@ class FilesystemProvider:
     def _start(self) -> Deferred[None]:
         def opened(is_beside: bool) -> None:
             self._prompt = Promptness(self._clock) if is_beside else None
+            if not self._store.makes_nameless():
+                self._crowded = None  # what another process leaves half made would stay
             self._started = True
 
         return self._begin("start", self._open, stopping=True).addCallback(opened)

@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from raic.backends.filestore import FileStore, Incoming, Piece
+from raic.backends.filestore import FileStore, Piece
+from raic.backends.incoming import Incoming
 from raic.deferreds import apart
 from raic.errors import StorageUnusable
 from raic.interfaces import IMadeUpload, IObjectUpload

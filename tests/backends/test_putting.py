@@ -21,7 +21,7 @@ from raic.deferreds import async_to_deferred
 from raic.errors import NoSpace, StorageUnusable
 from raic.values import Stored
 from raic.workers import ThreadWorkers
-from tests.backends.disks import ScriptedDisk
+from tests.backends.disks import OldDisk, ScriptedDisk
 from tests.backends.filesystems import FilesystemTestCase, HeldWorkers
 from tests.backends.putting import GAVE_UP, KILLED, FakePutProcess
 from tests.contracts.driving import reactor
@@ -72,11 +72,16 @@ class CrowdTests(FilesystemTestCase):
         self.workers = HeldWorkers()
         self.childs_disk = ScriptedDisk()
         self.process = FakePutProcess(str(self.root), self.childs_disk)
-        self.provider = self.make_provider(workers=self.workers, spawn=self.process.spawn)
+        self.number = 0
+        self.started()
+
+    def started(self, **options: Any) -> None:
+        self.provider = self.make_provider(
+            workers=self.workers, spawn=self.process.spawn, **options
+        )
         starting = self.provider.start()
         self.workers.release()
         self.successResultOf(starting)
-        self.number = 0
 
     def put(self, size: int = 10) -> Deferred[Stored]:  # type: ignore[override]
         self.number += 1
@@ -144,6 +149,11 @@ class CrowdTests(FilesystemTestCase):
             self.finish(*self.crowd())
             self.process.die(reason)
         self.assertEqual(self.process.started, 2)
+
+    def test_there_is_none_where_it_would_leave_files_behind(self) -> None:
+        self.started(disk=OldDisk())
+        self.finish(*self.crowd())
+        self.assertEqual(self.process.started, 0)
 
     def test_stopping_waits_for_it(self) -> None:
         self.finish(*self.crowd())

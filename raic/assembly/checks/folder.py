@@ -15,7 +15,7 @@ from raic.assembly.checks.view import ProviderView
 from raic.assembly.folderlock import LOCK_NAME
 from raic.assembly.leavings import LEAVINGS
 from raic.backends.disk import translated
-from raic.backends.filestore import INCOMING
+from raic.backends.incoming import INCOMING
 from raic.backends.places import OTHERS
 from raic.errors import ProviderError
 
