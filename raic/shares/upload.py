@@ -319,7 +319,7 @@ class BucketUpload:
             await self._index.release([self._garbage(error)])
         except IndexFailure as failure:
             # The intent stays, and the next start makes garbage of it.
-            self._log.warn("an upload's intent stays: {failure}", failure=failure)
+            self._log.warn("an upload's intent stays: {reason}", reason=str(failure))
 
     def _garbage(self, error: Exception | None) -> Garbage:
         """The object that was not committed: nobody reads it, so it need not age."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 
 from raic.errors import (
     IndexFull,
@@ -319,6 +322,15 @@ class IndexFailureTests(FailureTestCase):
     def test_an_intent_that_cannot_be_ended_stays(self) -> None:
         self.let_index("release", full)
         upload = self.started()
+        told: list[LogEvent] = []
+        observer = cast(ILogObserver, told.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.successResultOf(upload.abort())
         self.assertEqual(self.intents(), 1)
         self.assertEqual(self.budget.taken, 0)
+        self.assertEqual(
+            [formatEvent(event) for event in told],
+            ["an upload's intent stays: no room on the disk"],
+        )
+        self.assertNotIn("failure", told[0], "only a Failure may be called so")
