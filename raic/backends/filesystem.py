@@ -17,7 +17,7 @@ from raic.backends.filestore import FileStore, OpenFile
 from raic.backends.fileupload import FileUpload
 from raic.backends.keys import check_key, check_range
 from raic.backends.openfiles import OpenFiles
-from raic.backends.putprocess import CrowdedPuts, PutProcess
+from raic.backends.putprocess import CrowdedPuts, Spawn
 from raic.backends.streams import Looks, PieceStream
 from raic.deferreds import Shared, apart
 from raic.errors import ProviderTimedOut, StorageUnusable
@@ -57,8 +57,8 @@ class FilesystemProvider:
     :param beside: a file that the caller's thread uses anyway.  While objects lie on the same file
         system, and nothing is synced, small ones are written by that thread as well: a disk that
         hangs would make it wait in any case.
-    :param spawn: starts a process, given the descriptor of the directory, that stores small objects
-        durably when many are to be stored at once.
+    :param spawn: starts a process that stores small objects durably when many are to be stored at
+        once.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class FilesystemProvider:
         reserved_space: int = 0,
         folders: Collection[str] = (),
         beside: str | None = None,
-        spawn: Callable[[int, PutProcess], None] | None = None,
+        spawn: Spawn | None = None,
         disk: Disk | None = None,
     ) -> None:
         self.name = name
@@ -88,7 +88,7 @@ class FilesystemProvider:
         self._prompt: Promptness | None = None
         self._crowded: CrowdedPuts | None = None
         if spawn is not None and fsync:
-            self._crowded = CrowdedPuts(self._spawned(spawn), self._store.known)
+            self._crowded = CrowdedPuts(spawn, self._store)
         self._started = False
         self._starting: Shared[None] = Shared()
         self._uploads: set[FileUpload] = set()
@@ -113,9 +113,6 @@ class FilesystemProvider:
             self._started = True
 
         return self._begin("start", self._open, stopping=True).addCallback(opened)
-
-    def _spawned(self, spawn: Callable[[int, PutProcess], None]) -> Callable[[PutProcess], None]:
-        return lambda process: spawn(self._store.lend(), process)
 
     def _open(self) -> bool:
         """Open the directory; whether small objects may be written by the caller's thread."""

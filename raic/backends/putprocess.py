@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from raic.backends import putchild
+from raic.backends.filestore import FileStore
 from raic.backends.putframes import Answers, order
 from raic.values import Stored
 
@@ -31,7 +32,8 @@ CROWD = 4
 CROWDED_PUTS = 64
 """... for so many objects in all, until the process is started."""
 
-Spawn = Callable[["PutProcess"], None]
+Spawn = Callable[[int, "PutProcess"], None]
+"""Starts a process, given the descriptor of its directory; raises ``OSError``."""
 
 
 class PutProcess(ProcessProtocol):
@@ -95,8 +97,8 @@ class PutProcess(ProcessProtocol):
             stored.callback(False)
 
 
-def spawner(reactor: IReactorProcess, name: str, path: str) -> Callable[[int, PutProcess], None]:
-    """What starts such a process, given the descriptor of its directory.
+def spawner(reactor: IReactorProcess, name: str, path: str) -> Spawn:
+    """What starts such a process.
 
     :param name: the provider's.
     :param path: of the directory, for messages.
@@ -117,15 +119,14 @@ class CrowdedPuts:
 
     One that ends is started anew when it is needed again, unless that would be of no use.
 
-    :param spawn: starts it.
-    :param folders: asks for those known to be durable.
+    :param store: that has the directory.
     """
 
     _log = Logger()
 
-    def __init__(self, spawn: Spawn, folders: Callable[[], Collection[str]]) -> None:
+    def __init__(self, spawn: Spawn, store: FileStore) -> None:
         self._spawn = spawn
-        self._folders = folders
+        self._store = store
         self._process: PutProcess | None = None
         self._useless = False
         self._under_way = 0
@@ -160,8 +161,11 @@ class CrowdedPuts:
     def _note(self) -> None:
         self._crowded += self._under_way >= CROWD
         if self._process is None and self._crowded >= CROWDED_PUTS and not self._useless:
-            self._process = PutProcess(self._folders(), self._gone)
-            self._spawn(self._process)
+            self._process = PutProcess(self._store.known(), self._gone)
+            try:
+                self._spawn(self._store.lend(), self._process)
+            except OSError:  # no more processes, or no memory
+                self._gone(is_useless=True)
 
     def _gone(self, is_useless: bool) -> None:
         self._process = None

@@ -150,6 +150,18 @@ class CrowdTests(FilesystemTestCase):
             self.process.die(reason)
         self.assertEqual(self.process.started, 2)
 
+    def test_where_none_can_be_started_everything_is_done_here(self) -> None:
+        def no_more(root: int, process: PutProcess) -> None:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        self.patch(self.process, "spawn", no_more)
+        self.started()
+        self.finish(*self.crowd())
+        self.finish(*self.crowd())
+        stopping = self.provider.stop()
+        self.workers.release()
+        self.successResultOf(stopping)
+
     def test_there_is_none_where_it_would_leave_files_behind(self) -> None:
         self.started(disk=OldDisk())
         self.finish(*self.crowd())

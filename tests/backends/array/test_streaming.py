@@ -169,16 +169,21 @@ class BoundTests(SynchronousTestCase):
     def held(self, rig: Rig, collector: Collector) -> int:
         return sum(rig.received()) - len(collector.data)
 
+    def most_held(self, rig: Rig, collector: Collector) -> int:
+        """Have a pausing consumer take everything; how much was in between at most."""
+        most = 0
+        while collector.registered:
+            most = max(most, self.held(rig, collector))
+            collector.resume()
+        return most
+
     def test_a_consumer_that_pauses_stops_the_members(self) -> None:
         for buffer in (2 * MIB, 4 * MIB):
             rig = self.rig_with(2, 3, buffer)
             collector = Collector(pausing=True)
             streaming = rig.reader.stream_object(KEY, 0, len(self.data), collector)
-            most = 0
-            while collector.registered:
-                # One piece more is on its way to each lane, held by the member's own stream.
-                most = max(most, self.held(rig, collector))
-                collector.resume()
+            # One piece more is on its way to each lane, held by the member's own stream.
+            most = self.most_held(rig, collector)
             self.assertEqual(self.successResultOf(streaming), len(self.data))
             self.assertLessEqual(most, 2 * (buffer + MIB) + len(self.data) // 4000)
 
@@ -189,10 +194,7 @@ class BoundTests(SynchronousTestCase):
             link.piece = 3 * MIB
         collector = Collector(pausing=True)
         streaming = rig.reader.stream_object(KEY, 0, len(self.data), collector)
-        most = 0
-        while collector.registered:
-            most = max(most, self.held(rig, collector))
-            collector.resume()
+        most = self.most_held(rig, collector)
         self.assertEqual(self.successResultOf(streaming), len(self.data))
         self.assertLessEqual(most, 2 * 8 * MIB)
 

@@ -44,8 +44,10 @@ def traced(instruments: Instruments) -> dict[str, str]:
     return threads
 
 
-class GroupCommitTests(SynchronousTestCase):
+class PumpedTestCase(SynchronousTestCase):
     """An index whose writer's thread reports to a reactor that waits to be told."""
+
+    sync = True
 
     def setUp(self) -> None:
         self.reactor = PumpedReactor()
@@ -58,19 +60,27 @@ class GroupCommitTests(SynchronousTestCase):
             self.path,
             self.clock,
             self.reactor,
+            sync=self.sync,
             local_listing=False,
             on_fatal=self.fatal.append,
             factory=self.instruments.factory,
         )
         self.addCleanup(self.close)
-        self.first = self.index.commit_share(make_share(), make_lease())
-        self.reactor.wait()
-        self.instruments.commits = 0
 
     def close(self) -> None:
         closing = self.index.close()
         while not closing.called:
             self.reactor.pump()
+
+
+class GroupCommitTests(PumpedTestCase):
+    """While one group is committed the next gathers."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.first = self.index.commit_share(make_share(), make_lease())
+        self.reactor.wait()
+        self.instruments.commits = 0
 
     def finish_first(self) -> None:
         """Have the first operation delivered, and the group that gathered meanwhile begun."""
@@ -234,34 +244,15 @@ class GroupCommitTests(SynchronousTestCase):
         self.successResultOf(index.close())
 
 
-class PromptTests(SynchronousTestCase):
+class PromptTests(PumpedTestCase):
     """Commits that do not wait for the disk are made in the reactor's thread, at its turn's end."""
 
+    sync = False
+
     def setUp(self) -> None:
-        self.reactor = PumpedReactor()
-        self.clock = Clock()
-        self.instruments = Instruments()
+        super().setUp()
         self.threads: list[str] = []
         self.instruments.before_commit = lambda: self.threads.append(current_thread().name)
-        self.fatal: list[Exception] = []
-        self.path = self.mktemp()
-        create_index(self.path, 1)
-        self.index = open_index(
-            self.path,
-            self.clock,
-            self.reactor,
-            sync=False,
-            local_listing=True,
-            on_fatal=self.fatal.append,
-            factory=self.instruments.factory,
-        )
-        self.addCleanup(self.close)
-        self.threads.clear()
-
-    def close(self) -> None:
-        closing = self.index.close()
-        while not closing.called:
-            self.reactor.pump()
 
     def renew(self, count: int = 1) -> list[Deferred[bool]]:
         return [self.index.renew_lease(INDEX_A, make_lease(n)) for n in range(count)]
